@@ -1,0 +1,1 @@
+//! Who starts, joins and stops all of it.

@@ -1,0 +1,1 @@
+//! How the kernel asks: decode, one call of `overlay`, reply.

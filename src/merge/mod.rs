@@ -1,0 +1,1 @@
+//! Given base, client and server bytes, what is the answer? Text is merged like git does (`gix-merge`).

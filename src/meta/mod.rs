@@ -1,0 +1,11 @@
+//! What is durably in the namespace: the SQLite database `meta.db`. All SQL is in this room.
+//!
+//! Reading and writing are closures over one transaction: [`Meta::read`] sees one moment of the database and never
+//! waits for a writer; [`Meta::write`] is the only way to change a row, handed to the kernel before it returns
+//! (WAL, `synchronous=NORMAL`): `kill -9` loses nothing. [`Meta::flush`] is the one place where the log is synced.
+
+mod open;
+mod rows;
+
+pub use open::{Meta, MetaError};
+pub use rows::{BaseNode, Conflict, Entry, Intent, Node, Record, Rows, Sealed, View, WriteTxn};
