@@ -347,11 +347,14 @@ impl Tree {
         todo!()
     }
     /// Puts server bytes (sealed) into a clean node, in the same live file when readers have it open; keeps what
-    /// snapshots need. `Busy` when a writer is there or it is not clean. `also` runs in the same transaction.
+    /// snapshots need. `Busy` when a writer is there, or when it is not clean (`rev: None`) or changed since `rev`
+    /// (a merge result put into an edited file; its old bytes are kept for the last snapshot). `also` runs in the same
+    /// transaction, before the node is stored, and may change its attributes, `bid` and dirty set.
     pub fn replace_bytes(
         &self,
         ino: Ino,
         object: ObjectId,
+        rev: Option<u64>,
         also: &mut dyn FnMut(&WriteTxn<'_>, &mut Node) -> Result<()>,
     ) -> Result<()> {
         todo!()
