@@ -15,12 +15,19 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 /// How much a test should do: `scripts/test full` asks for more.
 pub fn scale(default: usize, full: usize) -> usize {
-    if std::env::var("DRIFTFS_TEST_MODE").as_deref() == Ok("full") { full } else { default }
+    if std::env::var("DRIFTFS_TEST_MODE").as_deref() == Ok("full") {
+        full
+    } else {
+        default
+    }
 }
 
 /// The seed a random test begins with (`DRIFTFS_SEED` replays one).
 pub fn first_seed(default: u64) -> u64 {
-    std::env::var("DRIFTFS_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    std::env::var("DRIFTFS_SEED")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
 }
 
 /// Says why a test cannot run here; counted by `scripts/test`.
@@ -46,7 +53,8 @@ pub fn can_mount(test: &str) -> bool {
 }
 
 fn nix_root() -> bool {
-    fs::read_to_string("/proc/self/status").is_ok_and(|s| s.lines().any(|l| l.starts_with("Uid:\t0\t0")))
+    fs::read_to_string("/proc/self/status")
+        .is_ok_and(|s| s.lines().any(|l| l.starts_with("Uid:\t0\t0")))
 }
 
 /// Prints a number that `scripts/test` repeats in its summary.
@@ -73,7 +81,11 @@ impl Ran {
     /// Asserts an exit code.
     #[track_caller]
     pub fn code(self, code: i32) -> Ran {
-        assert_eq!(self.code, code, "stdout: {}\nstderr: {}", self.out, self.err);
+        assert_eq!(
+            self.code, code,
+            "stdout: {}\nstderr: {}",
+            self.out, self.err
+        );
         self
     }
 }
@@ -95,7 +107,9 @@ pub fn run_limited(command: &mut Command, limit: Duration) -> Ran {
             break status.code().unwrap_or(137);
         }
         if Instant::now() > until {
-            let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", child.id())]).status();
+            let _ = Command::new("kill")
+                .args(["-KILL", "--", &format!("-{}", child.id())])
+                .status();
             // Not waited for without limit: it may sit in an unkillable sleep, which is what the test then reports.
             std::thread::sleep(Duration::from_millis(200));
             let _ = child.try_wait();
@@ -103,15 +117,27 @@ pub fn run_limited(command: &mut Command, limit: Duration) -> Ran {
         }
         std::thread::sleep(Duration::from_millis(2));
     };
-    let text = |path: &Path| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
-    Ran { code, out: text(out.path()), err: text(err.path()) }
+    let text =
+        |path: &Path| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
+    Ran {
+        code,
+        out: text(out.path()),
+        err: text(err.path()),
+    }
 }
 
 /// Runs a program to its end, asserting success.
 #[track_caller]
 pub fn sh(script: &str, dir: &Path) -> String {
-    let ran = run_limited(Command::new("bash").args(["-euc", script]).current_dir(dir), LIMIT);
-    assert_eq!(ran.code, 0, "{script}\nstdout: {}\nstderr: {}", ran.out, ran.err);
+    let ran = run_limited(
+        Command::new("bash").args(["-euc", script]).current_dir(dir),
+        LIMIT,
+    );
+    assert_eq!(
+        ran.code, 0,
+        "{script}\nstdout: {}\nstderr: {}",
+        ran.out, ran.err
+    );
     ran.out
 }
 
@@ -139,7 +165,13 @@ impl Rig {
     pub fn new() -> Rig {
         let keep = tempfile::Builder::new().prefix("rig").tempdir().unwrap();
         let root = keep.path().canonicalize().unwrap();
-        let rig = Rig { lower: root.join("lower"), mnt: root.join("mnt"), state: root.join("state"), root, keep: Some(keep) };
+        let rig = Rig {
+            lower: root.join("lower"),
+            mnt: root.join("mnt"),
+            state: root.join("state"),
+            root,
+            keep: Some(keep),
+        };
         fs::create_dir(&rig.lower).unwrap();
         fs::create_dir(&rig.mnt).unwrap();
         rig
@@ -156,7 +188,13 @@ impl Rig {
     /// `driftfs mount` with these further arguments.
     pub fn mount(&self, args: &[&str]) -> Ran {
         let mut command = driftfs();
-        command.arg("mount").arg(&self.lower).arg(&self.mnt).arg("--state").arg(&self.state).args(args);
+        command
+            .arg("mount")
+            .arg(&self.lower)
+            .arg(&self.mnt)
+            .arg("--state")
+            .arg(&self.state)
+            .args(args);
         run_limited(&mut command, LIMIT)
     }
 
@@ -173,7 +211,12 @@ impl Rig {
         let mut all = vec!["--json"];
         all.extend(args);
         let ran = self.run(&all);
-        serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("{args:?} gave no JSON ({e}): code {} {} {}", ran.code, ran.out, ran.err))
+        serde_json::from_str(&ran.out).unwrap_or_else(|e| {
+            panic!(
+                "{args:?} gave no JSON ({e}): code {} {} {}",
+                ran.code, ran.out, ran.err
+            )
+        })
     }
 
     pub fn offline(&self) {
@@ -191,13 +234,19 @@ impl Rig {
 
     /// Process number of the daemon, from `daemon.pid`.
     pub fn pid(&self) -> Option<u32> {
-        fs::read_to_string(self.state.join("daemon.pid")).ok()?.trim().parse().ok()
+        fs::read_to_string(self.state.join("daemon.pid"))
+            .ok()?
+            .trim()
+            .parse()
+            .ok()
     }
 
     /// `kill -9` of the daemon, and waits until it is gone.
     pub fn kill(&self) {
         let pid = self.pid().expect("a daemon is running");
-        let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).status();
+        let _ = Command::new("kill")
+            .args(["-KILL", &pid.to_string()])
+            .status();
         wait_for("the killed daemon to end", || !alive(pid));
     }
 
@@ -210,7 +259,14 @@ impl Rig {
 }
 
 fn alive(pid: u32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or("").trim_start().starts_with('Z'))
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
+        !stat
+            .rsplit(')')
+            .next()
+            .unwrap_or("")
+            .trim_start()
+            .starts_with('Z')
+    })
 }
 
 impl Drop for Rig {
@@ -222,9 +278,14 @@ impl Drop for Rig {
             tail.iter().rev().for_each(|line| eprintln!("{line}"));
         }
         let pid = self.pid();
-        let _ = run_limited(Command::new("umount").arg("-l").arg(&self.mnt), Duration::from_secs(10));
+        let _ = run_limited(
+            Command::new("umount").arg("-l").arg(&self.mnt),
+            Duration::from_secs(10),
+        );
         if let Some(pid) = pid {
-            let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).status();
+            let _ = Command::new("kill")
+                .args(["-KILL", &pid.to_string()])
+                .status();
         }
     }
 }
@@ -239,7 +300,9 @@ pub fn driftfs() -> Command {
 pub fn read(path: impl AsRef<Path>) -> String {
     let path = path.as_ref();
     let mut text = String::new();
-    fs::File::open(path).and_then(|mut f| f.read_to_string(&mut text)).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    fs::File::open(path)
+        .and_then(|mut f| f.read_to_string(&mut text))
+        .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     text
 }
 

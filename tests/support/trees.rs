@@ -33,8 +33,16 @@ pub fn shapes(root: &Path) -> BTreeMap<Vec<u8>, Shape> {
     found
 }
 
-fn walk(dir: &Path, at: Vec<u8>, found: &mut BTreeMap<Vec<u8>, Shape>, firsts: &mut BTreeMap<u64, Vec<u8>>) {
-    let mut names: Vec<_> = fs::read_dir(dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display())).map(|e| e.unwrap().file_name()).collect();
+fn walk(
+    dir: &Path,
+    at: Vec<u8>,
+    found: &mut BTreeMap<Vec<u8>, Shape>,
+    firsts: &mut BTreeMap<u64, Vec<u8>>,
+) {
+    let mut names: Vec<_> = fs::read_dir(dir)
+        .unwrap_or_else(|e| panic!("{}: {e}", dir.display()))
+        .map(|e| e.unwrap().file_name())
+        .collect();
     names.sort();
     for name in names {
         if at.is_empty() && name == ".driftfs" {
@@ -46,21 +54,49 @@ fn walk(dir: &Path, at: Vec<u8>, found: &mut BTreeMap<Vec<u8>, Shape>, firsts: &
             rel.push(b'/');
         }
         rel.extend(name.as_bytes());
-        let meta = fs::symlink_metadata(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let meta =
+            fs::symlink_metadata(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let kind = meta.mode() & 0o170000;
         let is_dir = meta.is_dir();
-        let same_as = if !is_dir && meta.nlink() > 1 { Some(firsts.entry(meta.ino()).or_insert_with(|| rel.clone()).clone()) } else { None };
+        let same_as = if !is_dir && meta.nlink() > 1 {
+            Some(
+                firsts
+                    .entry(meta.ino())
+                    .or_insert_with(|| rel.clone())
+                    .clone(),
+            )
+        } else {
+            None
+        };
         let shape = Shape {
             kind,
             mode: meta.mode() & 0o7777,
             uid: meta.uid(),
             gid: meta.gid(),
-            rdev: if kind == 0o020000 || kind == 0o060000 { meta.rdev() } else { 0 },
+            rdev: if kind == 0o020000 || kind == 0o060000 {
+                meta.rdev()
+            } else {
+                0
+            },
             size: if is_dir { 0 } else { meta.len() },
-            mtime: if is_dir { None } else { Some((meta.mtime(), meta.mtime_nsec())) },
+            mtime: if is_dir {
+                None
+            } else {
+                Some((meta.mtime(), meta.mtime_nsec()))
+            },
             links: if is_dir { 0 } else { meta.nlink() },
-            bytes: if meta.is_file() { Some(digest(&fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())))) } else { None },
-            target: if meta.is_symlink() { Some(fs::read_link(&path).unwrap().into_os_string().into_vec()) } else { None },
+            bytes: if meta.is_file() {
+                Some(digest(
+                    &fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())),
+                ))
+            } else {
+                None
+            },
+            target: if meta.is_symlink() {
+                Some(fs::read_link(&path).unwrap().into_os_string().into_vec())
+            } else {
+                None
+            },
             xattrs: xattrs_of(&path),
             same_as,
         };
@@ -76,7 +112,9 @@ fn digest(bytes: &[u8]) -> [u8; 32] {
 }
 
 fn xattrs_of(path: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
-    let names = xattr::list(path).map(|all| all.collect::<Vec<_>>()).unwrap_or_default();
+    let names = xattr::list(path)
+        .map(|all| all.collect::<Vec<_>>())
+        .unwrap_or_default();
     names
         .into_iter()
         .filter(|name| !name.as_bytes().starts_with(b"security."))
@@ -88,7 +126,11 @@ fn xattrs_of(path: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
 pub fn differences(left: &Path, right: &Path) -> Vec<String> {
     let (a, b) = (shapes(left), shapes(right));
     let mut told = Vec::new();
-    for path in a.keys().chain(b.keys()).collect::<std::collections::BTreeSet<_>>() {
+    for path in a
+        .keys()
+        .chain(b.keys())
+        .collect::<std::collections::BTreeSet<_>>()
+    {
         let name = String::from_utf8_lossy(path);
         match (a.get(path), b.get(path)) {
             (Some(x), Some(y)) if x != y => told.push(format!("{name}: {x:?}\n   against {y:?}")),
@@ -104,5 +146,10 @@ pub fn differences(left: &Path, right: &Path) -> Vec<String> {
 #[track_caller]
 pub fn assert_equal(left: &Path, right: &Path) {
     let told = differences(left, right);
-    assert!(told.is_empty(), "{} differences:\n{}", told.len(), told[..told.len().min(10)].join("\n"));
+    assert!(
+        told.is_empty(),
+        "{} differences:\n{}",
+        told.len(),
+        told[..told.len().min(10)].join("\n")
+    );
 }
