@@ -30,12 +30,13 @@ mod why;
 mod xattr;
 
 pub use crate::fetch::Stale;
-pub use crate::tree::{NewNode, RenameMode, Seek, SetAttrs, SetTime, SetXattr};
+pub use crate::meta::MetaError;
+pub use crate::tree::{NewNode, RenameMode, Seek, SetAttrs, SetTime, SetXattr, TreeError};
 pub use dir::DirItem;
 pub use error::{OverlayError, Result};
 pub use file::{HowToOpen, Opened};
 pub use hooks::Hooks;
-pub use need::Need;
+pub use need::{Need, given_up};
 
 /// The name that leads to the versions of a directory; resolved everywhere, listed nowhere.
 pub const DRIFT: &[u8] = b".drift";

@@ -53,6 +53,11 @@ impl Overlay {
         Ok(())
     }
 
+    /// True when setting attribute `name` settles a conflict, which may take its time.
+    pub fn settles(name: &[u8]) -> bool {
+        own_word(name) == Some(b"resolve")
+    }
+
     /// Removes an extended attribute.
     pub fn removexattr(&self, call: &Call, ino: Ino, name: &[u8]) -> Result<()> {
         if own_word(name).is_some() {

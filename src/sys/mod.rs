@@ -4,6 +4,7 @@
 mod caller;
 mod clock;
 pub mod errno;
+pub mod flags;
 mod space;
 mod unmount;
 
