@@ -7,11 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use fuser::{
-    AccessFlags, BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags,
-    INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenAccMode, OpenFlags, PollEvents,
-    PollFlags, PollNotifier, RenameFlags, ReplyAttr, ReplyBmap, ReplyCreate, ReplyData,
-    ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen,
-    ReplyPoll, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags, INodeNo,
+    InitFlags, KernelConfig, LockOwner, OpenAccMode, OpenFlags, RenameFlags, ReplyAttr,
+    ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyLseek,
+    ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 
 use super::convert::{call, file_attr, file_type, kind_of_mode, rename_mode, set_time};
@@ -85,6 +84,10 @@ fn how_to_open(open_flags: i32) -> HowToOpen {
     }
 }
 
+// Long argument lists on few lines: the trait cannot be split, and its other half is reading it.
+// Left to the library's own answer (ENOSYS, so that the kernel does it itself or says it is not there): access
+// (default_permissions), locks, bmap, ioctl, poll.
+#[rustfmt::skip]
 impl Filesystem for Adaptor {
     fn init(&mut self, _request: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
         // Each alone, so that a kernel without one of them still gets the others.
@@ -130,22 +133,10 @@ impl Filesystem for Adaptor {
     }
 
     fn setattr(
-        &self,
-        request: &Request,
-        ino: INodeNo,
-        mode: Option<u32>,
-        uid: Option<u32>,
-        gid: Option<u32>,
-        size: Option<u64>,
-        atime: Option<TimeOrNow>,
-        mtime: Option<TimeOrNow>,
-        _ctime: Option<SystemTime>,
-        _fh: Option<FileHandle>,
-        _crtime: Option<SystemTime>,
-        _chgtime: Option<SystemTime>,
-        _bkuptime: Option<SystemTime>,
-        _flags: Option<BsdFileFlags>,
-        reply: ReplyAttr,
+        &self, request: &Request, ino: INodeNo, mode: Option<u32>, uid: Option<u32>, gid: Option<u32>,
+        size: Option<u64>, atime: Option<TimeOrNow>, mtime: Option<TimeOrNow>, _ctime: Option<SystemTime>,
+        _fh: Option<FileHandle>, _crtime: Option<SystemTime>, _chgtime: Option<SystemTime>,
+        _bkuptime: Option<SystemTime>, _flags: Option<BsdFileFlags>, reply: ReplyAttr,
     ) {
         let set = SetAttrs {
             mode: mode.map(|mode| mode & 0o7777),
@@ -168,13 +159,7 @@ impl Filesystem for Adaptor {
     }
 
     fn mknod(
-        &self,
-        request: &Request,
-        parent: INodeNo,
-        name: &OsStr,
-        mode: u32,
-        _umask: u32,
-        rdev: u32,
+        &self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, _umask: u32, rdev: u32,
         reply: ReplyEntry,
     ) {
         let Some(kind) = kind_of_mode(mode) else {
@@ -189,15 +174,7 @@ impl Filesystem for Adaptor {
         self.make(request, parent, name, new, reply);
     }
 
-    fn mkdir(
-        &self,
-        request: &Request,
-        parent: INodeNo,
-        name: &OsStr,
-        mode: u32,
-        _umask: u32,
-        reply: ReplyEntry,
-    ) {
+    fn mkdir(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, _umask: u32, reply: ReplyEntry) {
         let new = NewNode {
             kind: Kind::Dir,
             mode: mode & 0o7777,
@@ -225,14 +202,7 @@ impl Filesystem for Adaptor {
         );
     }
 
-    fn symlink(
-        &self,
-        request: &Request,
-        parent: INodeNo,
-        name: &OsStr,
-        target: &Path,
-        reply: ReplyEntry,
-    ) {
+    fn symlink(&self, request: &Request, parent: INodeNo, name: &OsStr, target: &Path, reply: ReplyEntry) {
         let new = NewNode {
             kind: Kind::Symlink,
             mode: 0o777,
@@ -243,14 +213,8 @@ impl Filesystem for Adaptor {
     }
 
     fn rename(
-        &self,
-        request: &Request,
-        parent: INodeNo,
-        name: &OsStr,
-        new_parent: INodeNo,
-        new_name: &OsStr,
-        flags: RenameFlags,
-        reply: ReplyEmpty,
+        &self, request: &Request, parent: INodeNo, name: &OsStr, new_parent: INodeNo, new_name: &OsStr,
+        flags: RenameFlags, reply: ReplyEmpty,
     ) {
         let Some(mode) = rename_mode(flags) else {
             return reply.error(Errno::EINVAL);
@@ -266,14 +230,7 @@ impl Filesystem for Adaptor {
         );
     }
 
-    fn link(
-        &self,
-        request: &Request,
-        ino: INodeNo,
-        new_parent: INodeNo,
-        new_name: &OsStr,
-        reply: ReplyEntry,
-    ) {
+    fn link(&self, request: &Request, ino: INodeNo, new_parent: INodeNo, new_name: &OsStr, reply: ReplyEntry) {
         let (name, ttl) = (new_name.to_owned(), self.ttl());
         self.waits.run(
             call(request),
@@ -292,13 +249,7 @@ impl Filesystem for Adaptor {
     }
 
     fn create(
-        &self,
-        request: &Request,
-        parent: INodeNo,
-        name: &OsStr,
-        mode: u32,
-        _umask: u32,
-        flags: i32,
+        &self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, _umask: u32, flags: i32,
         reply: ReplyCreate,
     ) {
         let (name, ttl, how) = (name.to_owned(), self.ttl(), how_to_open(flags));
@@ -314,31 +265,16 @@ impl Filesystem for Adaptor {
     }
 
     fn read(
-        &self,
-        request: &Request,
-        _ino: INodeNo,
-        fh: FileHandle,
-        offset: u64,
-        size: u32,
-        _flags: OpenFlags,
-        _lock_owner: Option<LockOwner>,
-        reply: ReplyData,
+        &self, request: &Request, _ino: INodeNo, fh: FileHandle, offset: u64, size: u32, _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>, reply: ReplyData,
     ) {
         let result = self.now(request, |o, c| o.read(c, fh.0, offset, size as usize));
         replies::bytes(reply, result);
     }
 
     fn write(
-        &self,
-        request: &Request,
-        _ino: INodeNo,
-        fh: FileHandle,
-        offset: u64,
-        data: &[u8],
-        write_flags: WriteFlags,
-        flags: OpenFlags,
-        _lock_owner: Option<LockOwner>,
-        reply: ReplyWrite,
+        &self, request: &Request, _ino: INodeNo, fh: FileHandle, offset: u64, data: &[u8],
+        write_flags: WriteFlags, flags: OpenFlags, _lock_owner: Option<LockOwner>, reply: ReplyWrite,
     ) {
         // Pages of a mapping come with any handle of the file, and belong where they are.
         let from_pages = write_flags.contains(WriteFlags::FUSE_WRITE_CACHE);
@@ -348,14 +284,7 @@ impl Filesystem for Adaptor {
         replies::written(reply, result.map(|count| count as u64));
     }
 
-    fn flush(
-        &self,
-        request: &Request,
-        _ino: INodeNo,
-        fh: FileHandle,
-        _lock_owner: LockOwner,
-        reply: ReplyEmpty,
-    ) {
+    fn flush(&self, request: &Request, _ino: INodeNo, fh: FileHandle, _lock_owner: LockOwner, reply: ReplyEmpty) {
         self.waits.run(
             call(request),
             move |o, c| o.flush(c, fh.0),
@@ -364,27 +293,14 @@ impl Filesystem for Adaptor {
     }
 
     fn release(
-        &self,
-        _request: &Request,
-        _ino: INodeNo,
-        fh: FileHandle,
-        _flags: OpenFlags,
-        _lock_owner: Option<LockOwner>,
-        _flush: bool,
-        reply: ReplyEmpty,
+        &self, _request: &Request, _ino: INodeNo, fh: FileHandle, _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>, _flush: bool, reply: ReplyEmpty,
     ) {
         self.overlay.release(fh.0);
         reply.ok();
     }
 
-    fn fsync(
-        &self,
-        _request: &Request,
-        _ino: INodeNo,
-        fh: FileHandle,
-        _datasync: bool,
-        reply: ReplyEmpty,
-    ) {
+    fn fsync(&self, _request: &Request, _ino: INodeNo, fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {
         replies::done(reply, self.overlay.sync(fh.0));
     }
 
@@ -399,14 +315,7 @@ impl Filesystem for Adaptor {
         );
     }
 
-    fn readdir(
-        &self,
-        request: &Request,
-        ino: INodeNo,
-        _fh: FileHandle,
-        offset: u64,
-        mut reply: ReplyDirectory,
-    ) {
+    fn readdir(&self, request: &Request, ino: INodeNo, _fh: FileHandle, offset: u64, mut reply: ReplyDirectory) {
         let mut take = |item: &DirItem| {
             let kind = file_type(item.stat.attrs.kind);
             !reply.add(INodeNo(item.stat.ino.0), item.cookie, kind, item_name(item))
@@ -421,12 +330,7 @@ impl Filesystem for Adaptor {
     }
 
     fn readdirplus(
-        &self,
-        request: &Request,
-        ino: INodeNo,
-        _fh: FileHandle,
-        offset: u64,
-        mut reply: ReplyDirectoryPlus,
+        &self, request: &Request, ino: INodeNo, _fh: FileHandle, offset: u64, mut reply: ReplyDirectoryPlus,
     ) {
         let ttl = self.ttl();
         let mut take = |item: &DirItem| {
@@ -443,14 +347,7 @@ impl Filesystem for Adaptor {
         }
     }
 
-    fn fsyncdir(
-        &self,
-        _request: &Request,
-        _ino: INodeNo,
-        _fh: FileHandle,
-        _datasync: bool,
-        reply: ReplyEmpty,
-    ) {
+    fn fsyncdir(&self, _request: &Request, _ino: INodeNo, _fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {
         replies::done(reply, self.overlay.sync_names());
     }
 
@@ -463,13 +360,7 @@ impl Filesystem for Adaptor {
     }
 
     fn setxattr(
-        &self,
-        request: &Request,
-        ino: INodeNo,
-        name: &OsStr,
-        value: &[u8],
-        flags: i32,
-        _position: u32,
+        &self, request: &Request, ino: INodeNo, name: &OsStr, value: &[u8], flags: i32, _position: u32,
         reply: ReplyEmpty,
     ) {
         let how = match flags {
@@ -488,14 +379,7 @@ impl Filesystem for Adaptor {
         }
     }
 
-    fn getxattr(
-        &self,
-        _request: &Request,
-        ino: INodeNo,
-        name: &OsStr,
-        size: u32,
-        reply: ReplyXattr,
-    ) {
+    fn getxattr(&self, _request: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
         replies::xattr(
             reply,
             size,
@@ -515,13 +399,7 @@ impl Filesystem for Adaptor {
     }
 
     fn fallocate(
-        &self,
-        request: &Request,
-        _ino: INodeNo,
-        fh: FileHandle,
-        offset: u64,
-        length: u64,
-        mode: i32,
+        &self, request: &Request, _ino: INodeNo, fh: FileHandle, offset: u64, length: u64, mode: i32,
         reply: ReplyEmpty,
     ) {
         let result = self.now(request, |o, c| o.allocate(c, fh.0, offset, length, mode));
@@ -529,13 +407,7 @@ impl Filesystem for Adaptor {
     }
 
     fn lseek(
-        &self,
-        _request: &Request,
-        _ino: INodeNo,
-        fh: FileHandle,
-        offset: i64,
-        whence: i32,
-        reply: ReplyLseek,
+        &self, _request: &Request, _ino: INodeNo, fh: FileHandle, offset: i64, whence: i32, reply: ReplyLseek,
     ) {
         let what = match whence {
             f::SEEK_DATA => Seek::Data,
@@ -549,57 +421,11 @@ impl Filesystem for Adaptor {
     }
 
     fn copy_file_range(
-        &self,
-        request: &Request,
-        _ino_in: INodeNo,
-        fh_in: FileHandle,
-        offset_in: u64,
-        _ino_out: INodeNo,
-        fh_out: FileHandle,
-        offset_out: u64,
-        len: u64,
-        _flags: CopyFileRangeFlags,
-        reply: ReplyWrite,
+        &self, request: &Request, _ino_in: INodeNo, fh_in: FileHandle, offset_in: u64, _ino_out: INodeNo,
+        fh_out: FileHandle, offset_out: u64, len: u64, _flags: CopyFileRangeFlags, reply: ReplyWrite,
     ) {
         let (from, to) = ((fh_in.0, offset_in), (fh_out.0, offset_out));
         replies::written(reply, self.now(request, |o, c| o.copy(c, from, to, len)));
-    }
-
-    // The kernel decides permissions itself (default_permissions), and does these by itself once told that we do not.
-
-    fn access(&self, _request: &Request, _ino: INodeNo, _mask: AccessFlags, reply: ReplyEmpty) {
-        reply.error(Errno::ENOSYS);
-    }
-
-    fn bmap(&self, _request: &Request, _ino: INodeNo, _size: u32, _idx: u64, reply: ReplyBmap) {
-        reply.error(Errno::ENOSYS);
-    }
-
-    fn ioctl(
-        &self,
-        _request: &Request,
-        _ino: INodeNo,
-        _fh: FileHandle,
-        _flags: IoctlFlags,
-        _cmd: u32,
-        _in_data: &[u8],
-        _out_size: u32,
-        reply: ReplyIoctl,
-    ) {
-        reply.error(Errno::ENOTTY);
-    }
-
-    fn poll(
-        &self,
-        _request: &Request,
-        _ino: INodeNo,
-        _fh: FileHandle,
-        _notifier: PollNotifier,
-        _events: PollEvents,
-        _flags: PollFlags,
-        reply: ReplyPoll,
-    ) {
-        reply.error(Errno::ENOSYS);
     }
 }
 

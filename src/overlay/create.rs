@@ -1,6 +1,6 @@
 //! Making names: files, directories, symlinks, special files, hard links.
 
-use super::{Call, HowToOpen, NewNode, Opened, Overlay, OverlayError, Result, Stat};
+use super::{Call, HowToOpen, NewNode, Opened, Overlay, OverlayError, Result, Stat, given_up};
 use crate::model::{Ino, Kind, Name};
 use crate::tree::TreeError;
 
@@ -32,13 +32,24 @@ impl Overlay {
             rdev: 0,
             target: None,
         };
-        let stat = match self.make(call, parent, name, &new) {
+        // Nothing may be waited for once the name is made: the operation would be run again and find it there.
+        let (stat, opened) = match self.make(call, parent, name, &new) {
             Err(OverlayError::Tree(TreeError::Exists)) if !exclusive => {
-                self.lookup(call, parent, name)?
+                let stat = self.lookup(call, parent, name)?;
+                (stat, self.open(call, stat.ino, how))
             }
-            made => made?,
+            made => {
+                let (stat, how) = (
+                    made?,
+                    HowToOpen {
+                        truncate: false,
+                        ..how
+                    },
+                );
+                (stat, self.open(&given_up(*call), stat.ino, how))
+            }
         };
-        match self.open(call, stat.ino, how) {
+        match opened {
             Ok(opened) => Ok((stat, opened)),
             Err(error) => {
                 self.tree.forget(stat.ino, 1);
