@@ -3,12 +3,21 @@
 
 mod caller;
 mod clock;
+mod clone;
 pub mod errno;
+mod file;
 pub mod flags;
+mod hash;
 mod space;
 mod unmount;
 
 pub use caller::is_signalled;
 pub use clock::now;
+pub use clone::{Cloned, clone_file, copy_with_holes};
+pub use file::{
+    FileStat, chmod, create_at, link_at, list_at, lock_exclusive, make_dir_at, open_at, open_dir,
+    rename_at, stat_at, stat_of, sync, unlink_at,
+};
+pub use hash::hash_file;
 pub use space::{DiskSpace, disk_space};
 pub use unmount::{is_root, processors, unmount};
