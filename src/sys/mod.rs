@@ -9,7 +9,6 @@ mod file;
 pub mod flags;
 mod hash;
 mod space;
-mod unmount;
 
 pub use caller::is_signalled;
 pub use clock::now;
@@ -33,7 +32,9 @@ pub use background::{
 pub use control_socket::{
     connect as connect_control, listen as listen_control, peer_uid, remove as remove_control,
 };
-pub use host::{can_reflink, fuse_device, has_sys_admin, kernel_release, program_on_path};
+pub use host::{
+    can_reflink, fuse_device, has_sys_admin, is_root, kernel_release, processors, program_on_path,
+};
 pub use mounts::{FS_TYPE, Holder, Mount, holders, mount_of, mounts, unmount};
 pub use space::{DiskSpace, disk_space};
 pub use state_dir::{
@@ -41,4 +42,3 @@ pub use state_dir::{
     make_private_dir, names_in, open_log, path_xattr, read_small, remove_small, short_hash, spot,
     write_small,
 };
-pub use unmount::{is_root, processors, unmount};
