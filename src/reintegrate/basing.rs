@@ -60,11 +60,7 @@ pub fn remove(txn: &WriteTxn<'_>, bid: Bid) -> Result<(), Stop> {
 }
 
 /// Changes the row of a base object that is still there.
-pub fn change(
-    txn: &WriteTxn<'_>,
-    bid: Bid,
-    with: impl FnOnce(&mut BaseNode),
-) -> Result<(), Stop> {
+pub fn change(txn: &WriteTxn<'_>, bid: Bid, with: impl FnOnce(&mut BaseNode)) -> Result<(), Stop> {
     if let Some(mut row) = txn.base(bid)? {
         with(&mut row);
         txn.put_base(&row)?;

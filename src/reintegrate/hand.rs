@@ -326,7 +326,11 @@ fn attributes_to_base(
             row.attrs.uid = change.uid.map_or(row.attrs.uid, |_| seen.attrs.uid);
             row.attrs.gid = change.gid.map_or(row.attrs.gid, |_| seen.attrs.gid);
             let timed = change.mtime.is_some() && row.attrs.kind != Kind::Dir;
-            row.attrs.mtime = if timed { seen.attrs.mtime } else { row.attrs.mtime };
+            row.attrs.mtime = if timed {
+                seen.attrs.mtime
+            } else {
+                row.attrs.mtime
+            };
         }
     })
 }

@@ -254,7 +254,10 @@ mod tests {
     fn a_body_comes_back_as_it_was_written() {
         let name = Name::new(b"\xff odd").unwrap();
         let push = Push {
-            attempt: Attempt { txn: TxnId(3), n: 1 },
+            attempt: Attempt {
+                txn: TxnId(3),
+                n: 1,
+            },
             path: RelPath::root().join(&name),
             ino: Some(Ino(7)),
             bid: None,

@@ -9,7 +9,7 @@ use super::trouble::{Failure, Stop};
 use super::universe::{Key, Place, Server, Universe, Version};
 use super::world::World;
 use crate::fetch::Stale;
-use crate::model::{Ino, Mask, ObjectId, Problem, TxnId};
+use crate::model::{Ino, IntentId, Mask, ObjectId, Problem, TxnId};
 
 /// Transaction numbers are taken this many at a time, so that they are on disk before the first is used.
 const NUMBERS: usize = 256;
@@ -34,6 +34,8 @@ pub struct Job<'a> {
     pub again: bool,
     /// Steps that were not done because something moved, for the report if it is the last round.
     pub later: Vec<Problem>,
+    /// Intentions that keep sealed objects until the round is over.
+    pub holds: Vec<IntentId>,
     numbers: VecDeque<TxnId>,
 }
 
@@ -54,6 +56,7 @@ impl<'a> Job<'a> {
             touched: BTreeSet::new(),
             again: false,
             later: Vec::new(),
+            holds: Vec::new(),
             numbers: VecDeque::new(),
         }
     }
@@ -102,7 +105,8 @@ impl<'a> Job<'a> {
         match stop {
             Stop::Later(reason) => {
                 self.again = true;
-                let reason = format!("it changed while it was being merged ({reason}). Next: driftfs sync");
+                let reason =
+                    format!("it changed while it was being merged ({reason}). Next: driftfs sync");
                 self.later.push(Problem { path, reason });
             }
             Stop::Pending(reason) => self.hand.report.pending.push(Problem { path, reason }),

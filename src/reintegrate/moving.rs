@@ -27,9 +27,14 @@ impl Job<'_> {
             hand.on.tree.sync_names()?;
             let object = Expect::Object(expect);
             hand.on.point("take");
-            hand.on.lower.take(push.attempt, &source, &object, Slot::New)?;
+            hand.on
+                .lower
+                .take(push.attempt, &source, &object, Slot::New)?;
             hand.on.point("publish");
-            let done = hand.on.lower.publish(push.attempt, &push.path, &Expect::Absent)?;
+            let done = hand
+                .on
+                .lower
+                .publish(push.attempt, &push.path, &Expect::Absent)?;
             hand.remarks(&push.path.clone(), &done);
             Ok(Outcome::there(done.seen))
         })?;
@@ -57,9 +62,14 @@ impl Job<'_> {
             .carry(push, |hand, _, push| {
                 hand.begin(push.attempt)?;
                 hand.on.point("link");
-                hand.on.lower.link(push.attempt, &source, &Expect::Object(expect))?;
+                hand.on
+                    .lower
+                    .link(push.attempt, &source, &Expect::Object(expect))?;
                 hand.on.point("publish");
-                let done = hand.on.lower.publish(push.attempt, &push.path, &Expect::Absent)?;
+                let done = hand
+                    .on
+                    .lower
+                    .publish(push.attempt, &push.path, &Expect::Absent)?;
                 Ok(Outcome::there(done.seen))
             })
             .map_err(no_links)?;
@@ -87,14 +97,19 @@ impl Job<'_> {
             hand.on.tree.sync_names()?;
             hand.on.point("take");
             let object = Expect::Object(expect);
-            hand.on.lower.take(push.attempt, &push.path, &object, Slot::Old)?;
+            hand.on
+                .lower
+                .take(push.attempt, &push.path, &object, Slot::Old)?;
             let mut outcome = Outcome::gone(None);
             // Without one of the known names left it could be the last one after all.
             outcome.seen = match &other {
                 Some(other) => hand.on.lower.look(other, false)?,
                 None => None,
             };
-            let safe = outcome.seen.as_ref().is_some_and(|seen| hand.same(&expect, seen));
+            let safe = outcome
+                .seen
+                .as_ref()
+                .is_some_and(|seen| hand.same(&expect, seen));
             outcome.retain = (!safe).then(|| hand.label(push.attempt.txn));
             Ok(outcome)
         })?;

@@ -63,7 +63,13 @@ impl Job<'_> {
         Ok(())
     }
 
-    fn take_move(&mut self, key: Key, from: &Place, to: &Place, path: &RelPath) -> Result<(), Stop> {
+    fn take_move(
+        &mut self,
+        key: Key,
+        from: &Place,
+        to: &Place,
+        path: &RelPath,
+    ) -> Result<(), Stop> {
         let ino = self.world.ino(key)?;
         let bid = self.world.bid(key)?;
         let (source, target) = (self.world.ino(from.parent)?, self.world.ino(to.parent)?);
@@ -91,7 +97,10 @@ impl Job<'_> {
         let at = self.at(place)?;
         self.hand.on.commit("take-link", |txn| {
             free_name(txn, parent, &place.name)?;
-            let mut node = txn.node(ino)?.filter(|node| node.nlink > 0).ok_or_else(faster)?;
+            let mut node = txn
+                .node(ino)?
+                .filter(|node| node.nlink > 0)
+                .ok_or_else(faster)?;
             node.nlink += 1;
             node.attrs.ctime = crate::sys::now();
             txn.put_node(&node)?;
@@ -110,7 +119,10 @@ impl Job<'_> {
         let off = self.at(place)?;
         self.hand.on.commit("take-unlink", |txn| {
             named(txn, parent, &place.name, ino)?;
-            let mut node = txn.node(ino)?.filter(|node| node.nlink > 1).ok_or_else(faster)?;
+            let mut node = txn
+                .node(ino)?
+                .filter(|node| node.nlink > 1)
+                .ok_or_else(faster)?;
             drop_entry(txn, parent, &place.name, &node)?;
             node.nlink -= 1;
             node.attrs.ctime = crate::sys::now();
@@ -167,7 +179,11 @@ impl Job<'_> {
         let ino = self.world.ino(key)?;
         let bid = self.world.bid(key)?;
         let seen = self.universe.get(key).client.as_ref();
-        let stamp = self.world.get(key).stamp.filter(|_| self.world.get(key).agreed);
+        let stamp = self
+            .world
+            .get(key)
+            .stamp
+            .filter(|_| self.world.get(key).agreed);
         let rev = self.hand.on.commit("take-attributes", |txn| {
             let mut node = txn.node(ino)?.ok_or_else(faster)?;
             if !may_take(&node, change, seen) {
@@ -178,7 +194,13 @@ impl Job<'_> {
             node.rev += 1;
             txn.put_node(&node)?;
             basing::change(txn, bid, |row| agree_attributes(row, change, stamp))?;
-            super::run::record(txn, "pull", Some(ino), path, "attributes changed on the server")?;
+            super::run::record(
+                txn,
+                "pull",
+                Some(ino),
+                path,
+                "attributes changed on the server",
+            )?;
             Ok(node.rev)
         })?;
         self.world.get_mut(key).rev = rev;
@@ -223,9 +245,10 @@ fn may_take(node: &Node, change: &SetAttrs, planned: Option<&Version>) -> bool {
     (change.mode.is_none() || now.mode == then.mode)
         && (change.uid.is_none() || now.uid == then.uid)
         && (change.gid.is_none() || now.gid == then.gid)
-        && change.xattrs.iter().all(|(name, _)| {
-            planned.xattrs.is_none() || node.xattrs.get(name) == known.get(name)
-        })
+        && change
+            .xattrs
+            .iter()
+            .all(|(name, _)| planned.xattrs.is_none() || node.xattrs.get(name) == known.get(name))
 }
 
 /// A base row from the server's version.
@@ -255,7 +278,11 @@ fn new_node(txn: &WriteTxn<'_>, wanted: Option<u64>, version: &Version) -> Resul
         ino: txn.new_ino(wanted)?,
         bid: None,
         attrs: version.attrs,
-        nlink: if version.attrs.kind == Kind::Dir { 2 } else { 1 },
+        nlink: if version.attrs.kind == Kind::Dir {
+            2
+        } else {
+            1
+        },
         target: version.target.clone(),
         xattrs: version.xattrs.clone().unwrap_or_default(),
         since: epoch,

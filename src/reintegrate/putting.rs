@@ -22,14 +22,19 @@ impl Job<'_> {
             Action::Link(place) => self.put_link(step.key, place),
             Action::Unlink(place) => self.put_unlink(step.key, place),
             Action::Remove(place) => self.put_removal(step.key, place),
-            Action::Merge => Err(Stop::Later("a merge happens here, not on the server".into())),
+            Action::Merge => Err(Stop::Later(
+                "a merge happens here, not on the server".into(),
+            )),
         }
     }
 
     fn put_new(&mut self, key: Key, place: &Place) -> Result<(), Stop> {
         let ino = self.world.ino(key)?;
         let parent = self.world.ino(place.parent)?;
-        let entry = self.hand.on.read(|rows| Ok(rows.entry(parent, &place.name)?))?;
+        let entry = self
+            .hand
+            .on
+            .read(|rows| Ok(rows.entry(parent, &place.name)?))?;
         if entry.map(|entry| entry.ino) != Some(ino) {
             return Err(Stop::Later("it was renamed or removed here".into()));
         }
@@ -58,7 +63,10 @@ impl Job<'_> {
             let staged = stage(hand, id, push, &new)?;
             hand.remarks(&push.path.clone(), &staged);
             hand.on.point("publish");
-            let done = hand.on.lower.publish(push.attempt, &push.path, &Expect::Absent)?;
+            let done = hand
+                .on
+                .lower
+                .publish(push.attempt, &push.path, &Expect::Absent)?;
             hand.remarks(&push.path.clone(), &done);
             let mut outcome = Outcome::there(with_hash(done.seen, push));
             outcome.xattrs = Some(new.xattrs.clone());

@@ -7,6 +7,7 @@
 use super::basing;
 use super::hand::{Hand, Outcome};
 use super::intents::{Body, Push, Relink, What};
+use super::taking::HOLD;
 use super::trouble::Stop;
 use crate::lower::{Attempt, AttemptState, Expect, LowerError};
 use crate::model::{Bid, IntentId, Kind, Name, Observed, Problem, RelPath, Stamp};
@@ -36,6 +37,10 @@ impl Hand<'_> {
                     let from = relink.attempt;
                     let relink = self.fence_relink(from, relink)?;
                     self.relink(intent.id, relink)?;
+                }
+                None if intent.kind == HOLD => {
+                    self.on
+                        .commit("hold", |txn| Ok(txn.drop_intent(intent.id)?))?;
                 }
                 None => {}
             }
@@ -176,7 +181,9 @@ impl Hand<'_> {
         }
         for spare in spare_names(from, push.attempt) {
             if self.publish_at(push.attempt, &spare)?.is_some() {
-                let reason = format!("its old and its new name were taken meanwhile; on the server it is {spare} now");
+                let reason = format!(
+                    "its old and its new name were taken meanwhile; on the server it is {spare} now"
+                );
                 self.note(&push.path, reason);
                 return Ok(None);
             }
@@ -263,7 +270,10 @@ mod tests {
     fn a_spare_name_fits_and_differs() {
         let long = Name::new(&[b'x'; 255]).unwrap();
         let from = RelPath::root().join(&Name::new(b"d").unwrap()).join(&long);
-        let attempt = Attempt { txn: TxnId(9), n: 2 };
+        let attempt = Attempt {
+            txn: TxnId(9),
+            n: 2,
+        };
         let spares = spare_names(&from, attempt);
         assert_eq!(spares.len(), 2);
         assert_eq!(spares[0].names().len(), 2);

@@ -120,12 +120,17 @@ impl Reintegrate {
             return Ok(false);
         }
         let wanted = wanted(mode, &scan.universe, &plan);
-        if plan.steps.iter().any(|step| wanted(step) && overwrites(step)) {
+        if plan
+            .steps
+            .iter()
+            .any(|step| wanted(step) && overwrites(step))
+        {
             self.snapshot_before()?;
         }
         let before = done_so_far(report);
         let mut job = Job::new(self.hand(report, mask), &scan.universe, scan.read.clone());
-        job.refresh_stamps().and_then(|()| job.store_clashes(&plan))?;
+        job.refresh_stamps()
+            .and_then(|()| job.store_clashes(&plan))?;
         let carried = job.carry_out(&plan, &wanted);
         let (again, later) = job.tidy_up()?;
         carried.map_err(Stop::Fatal)?;
@@ -215,7 +220,12 @@ fn wanted<'a>(
         Mode::Sync | Mode::Approved => Box::new(|_| true),
         Mode::Pull => Box::new(|step| step.side != Side::Server),
         Mode::Push(inos) => {
-            let mine = |step: &Step| universe.get(step.key).ino.is_some_and(|ino| inos.contains(&ino));
+            let mine = |step: &Step| {
+                universe
+                    .get(step.key)
+                    .ino
+                    .is_some_and(|ino| inos.contains(&ino))
+            };
             let mut chosen = vec![false; plan.steps.len()];
             for (index, step) in plan.steps.iter().enumerate().rev() {
                 if chosen[index] || mine(step) {
@@ -224,7 +234,10 @@ fn wanted<'a>(
                 }
             }
             Box::new(move |step| {
-                let at = plan.steps.iter().position(|other| std::ptr::eq(other, step));
+                let at = plan
+                    .steps
+                    .iter()
+                    .position(|other| std::ptr::eq(other, step));
                 step.side != Side::Client && at.is_some_and(|at| chosen[at])
             })
         }

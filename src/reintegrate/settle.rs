@@ -27,9 +27,9 @@ impl Reintegrate {
         };
         self.point("settle");
         match (ino, kind) {
-            (Some(ino), Some(Kind::File)) => self.tree.commit_with_bytes(ino, rev, |txn, same| {
-                settled(txn, ino, also, |_| same)
-            }),
+            (Some(ino), Some(Kind::File)) => self
+                .tree
+                .commit_with_bytes(ino, rev, |txn, same| settled(txn, ino, also, |_| same)),
             (Some(ino), Some(_)) => self
                 .tree
                 .commit(|txn| settled(txn, ino, also, |node| node.rev == rev)),

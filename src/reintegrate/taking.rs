@@ -8,6 +8,9 @@ use crate::fetch::Stale;
 use crate::meta::{Node, Sealed, WriteTxn};
 use crate::model::{Bytes, Dirty, Kind, ObjectId, Observed, RelPath};
 
+/// Kind of the intention that keeps a sealed object until the round is over.
+pub const HOLD: &str = "hold";
+
 impl Job<'_> {
     /// The server's bytes (or target, or device number) into a clean node. Bytes that were here are fetched now, so that
     /// they are still here when the link goes; others come when they are wanted.
@@ -102,16 +105,21 @@ impl Job<'_> {
         }
         seen.stamp.hash = Some(fetched.hash);
         // Mode and owner have steps of their own, by what the plan saw.
-        let id = self.hand.on.commit("new-object", |txn| Ok(txn.new_object()?))?;
+        let id = self
+            .hand
+            .on
+            .commit("new-object", |txn| Ok(txn.new_object()?))?;
         objects.seal(draft, id)?;
-        self.hand.on.commit("sealed", |txn| {
-            Ok(txn.put_sealed(&Sealed {
+        let hold = self.hand.on.commit("sealed", |txn| {
+            txn.put_sealed(&Sealed {
                 id,
                 size: seen.stamp.size,
                 hash: Some(fetched.hash),
                 durable: false,
-            })?)
+            })?;
+            Ok(txn.add_intent(HOLD, "{}", &[id])?)
         })?;
+        self.holds.push(hold);
         Ok((id, seen))
     }
 

@@ -76,9 +76,7 @@ impl From<LowerError> for Stop {
             | LowerError::NotEmpty(_)
             | LowerError::Unstable(_)
             | LowerError::Outside(_) => Stop::Later(error.to_string()),
-            LowerError::Refused { what, errno, why } => {
-                Stop::Pending(refusal(&what, errno, &why))
-            }
+            LowerError::Refused { what, errno, why } => Stop::Pending(refusal(&what, errno, &why)),
             LowerError::Local { why, .. } => Stop::Fatal(Failure::Local(why)),
         }
     }
