@@ -1,1 +1,11 @@
 //! How the kernel asks: decode, one call of `overlay`, reply.
+
+mod adaptor;
+mod convert;
+mod errno;
+mod notify;
+mod replies;
+mod session;
+mod waits;
+
+pub use session::{MountOptions, Mounted, mount};

@@ -1,9 +1,24 @@
 //! How we touch the host: the only `std::fs`, `nix`, `libc`, `xattr`, `reflink-copy` and `blake3` calls, and any `unsafe`.
 //! (Rooms may name `std::fs::File`, `std::io` and `std::path` types.)
 
+mod caller;
 mod clock;
+mod clone;
+pub mod errno;
+mod file;
+pub mod flags;
+mod hash;
+mod space;
+mod unmount;
 
+pub use caller::is_signalled;
 pub use clock::now;
+pub use clone::{Cloned, clone_file, copy_with_holes};
+pub use file::{
+    FileStat, chmod, create_at, link_at, list_at, lock_exclusive, make_dir_at, open_at, open_dir,
+    rename_at, stat_at, stat_of, sync, unlink_at,
+};
+pub use hash::hash_file;
 
 mod background;
 mod control_socket;
@@ -20,8 +35,11 @@ pub use control_socket::{
 };
 pub use host::{can_reflink, fuse_device, has_sys_admin, kernel_release, program_on_path};
 pub use mounts::{FS_TYPE, Holder, Mount, holders, mount_of, mounts};
+pub use mounts::{FS_TYPE, Holder, Mount, holders, mount_of, mounts, unmount};
+pub use space::{DiskSpace, disk_space};
 pub use state_dir::{
     Spot, StateLock, canonical, canonical_but_last, disk_use, euid, is_running, lock_state,
     make_private_dir, names_in, open_log, open_path, path_xattr, read_small, remove_small,
     short_hash, spot, write_small,
 };
+pub use unmount::{is_root, processors, unmount};
