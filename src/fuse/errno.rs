@@ -61,7 +61,11 @@ fn of_tree(error: &TreeError) -> i32 {
         TreeError::NoSpace | TreeError::Meta(MetaError::Full) => e::ENOSPC,
         TreeError::Unsupported => e::EOPNOTSUPP,
         TreeError::Meta(
-            MetaError::Sql { .. } | MetaError::Version { .. } | MetaError::Damaged { .. },
+            MetaError::Sql { .. }
+            | MetaError::Io { .. }
+            | MetaError::Stopped
+            | MetaError::Version { .. }
+            | MetaError::Damaged { .. },
         ) => e::EIO,
         TreeError::Io { source, .. } => source.raw_os_error().unwrap_or(e::EIO),
     }

@@ -1,17 +1,21 @@
 //! How we touch the host: the only `std::fs`, `nix`, `libc`, `xattr`, `reflink-copy` and `blake3` calls, and any `unsafe`.
 //! (Rooms may name `std::fs::File`, `std::io` and `std::path` types.)
 
+mod background;
 mod caller;
 mod clock;
 mod clone;
+mod control_socket;
 pub mod errno;
 mod file;
 pub mod flags;
 mod hash;
+mod host;
+mod mounts;
 mod space;
-mod unmount;
+mod state_dir;
 
-pub use caller::is_signalled;
+pub use caller::{is_root, is_signalled, processors};
 pub use clock::now;
 pub use clone::{Cloned, clone_file, copy_with_holes};
 pub use file::{
@@ -19,12 +23,7 @@ pub use file::{
     rename_at, stat_at, stat_of, sync, unlink_at,
 };
 pub use hash::hash_file;
-
-mod background;
-mod control_socket;
-mod host;
-mod mounts;
-mod state_dir;
+pub use space::{DiskSpace, disk_space};
 
 pub use background::{
     EndSignals, hold_end_signals, output_within, own_program, read_report, report_pipe,
@@ -34,12 +33,9 @@ pub use control_socket::{
     connect as connect_control, listen as listen_control, peer_uid, remove as remove_control,
 };
 pub use host::{can_reflink, fuse_device, has_sys_admin, kernel_release, program_on_path};
-pub use mounts::{FS_TYPE, Holder, Mount, holders, mount_of, mounts};
 pub use mounts::{FS_TYPE, Holder, Mount, holders, mount_of, mounts, unmount};
-pub use space::{DiskSpace, disk_space};
 pub use state_dir::{
     Spot, StateLock, canonical, canonical_but_last, disk_use, euid, is_running, lock_state,
     make_private_dir, names_in, open_log, open_path, path_xattr, read_small, remove_small,
     short_hash, spot, write_small,
 };
-pub use unmount::{is_root, processors, unmount};

@@ -1,9 +1,10 @@
-//! What is mounted where, by `/proc/self/mountinfo`, and who uses it.
+//! What is mounted where, by `/proc/self/mountinfo`; and taking mounts away.
 
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// The type our mounts are shown as.
 pub const FS_TYPE: &str = "fuse.driftfs";
@@ -80,6 +81,35 @@ fn unescape(field: &[u8]) -> OsString {
         }
     }
     OsString::from_vec(out)
+}
+
+/// Takes a mount away; `lazy` detaches it while programs still use it. Without root's rights `fusermount3` does it.
+pub fn unmount(point: &Path, lazy: bool) -> io::Result<()> {
+    if nix::unistd::geteuid().is_root() {
+        let flags = if lazy {
+            nix::mount::MntFlags::MNT_DETACH
+        } else {
+            nix::mount::MntFlags::empty()
+        };
+        return nix::mount::umount2(point, flags).map_err(io::Error::from);
+    }
+    let mut helper = Command::new("fusermount3");
+    helper.arg("-u").arg("-q");
+    if lazy {
+        helper.arg("-z");
+    }
+    let ended = helper.arg("--").arg(point).stdin(Stdio::null()).output()?;
+    if ended.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&ended.stderr).trim().to_owned();
+    let busy = said.contains("busy");
+    let kind = if busy {
+        io::ErrorKind::ResourceBusy
+    } else {
+        io::ErrorKind::Other
+    };
+    Err(io::Error::new(kind, said))
 }
 
 /// A program that keeps a mount busy.
