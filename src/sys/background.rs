@@ -1,5 +1,6 @@
 //! Leaving the caller's terminal: descriptors, session, signals.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -12,11 +13,13 @@ use nix::sys::signal::{SigSet, Signal};
 /// The descriptor on which a program started by [`spawn_detached`] reports.
 pub const REPORT_FD: RawFd = 3;
 
-/// Starts `command` in a session of its own, with standard streams on `/dev/null` and no descriptor of ours but the
+/// Starts this program with `args` in a session of its own, with standard streams on `/dev/null` and no descriptor of ours but the
 /// writing end of a pipe at [`REPORT_FD`]. Gives the child and the reading end.
-pub fn spawn_detached(command: &mut Command) -> io::Result<(Child, File)> {
+pub fn spawn_detached(args: &[OsString]) -> io::Result<(Child, File)> {
+    let mut command = Command::new(own_program()?);
     let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
     command
+        .args(args)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
@@ -131,4 +134,36 @@ pub fn own_program() -> io::Result<std::path::PathBuf> {
 /// Milliseconds are slept away (for waits with a limit of their own).
 pub fn sleep(time: std::time::Duration) {
     std::thread::sleep(time);
+}
+
+/// What this program prints when started with `args`, until it ends or until `patience` is over; then it is killed. Nobody waits for its death: it
+/// may hang in a call on a dead share for ever.
+pub fn output_within(args: &[OsString], patience: std::time::Duration) -> io::Result<Vec<u8>> {
+    let mut child = Command::new(own_program()?)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let (tell, told) = std::sync::mpsc::channel();
+    let pipe = child.stdout.take();
+    std::thread::spawn(move || {
+        let mut chunk = [0; 4096];
+        let Some(mut pipe) = pipe else { return };
+        while let Ok(n @ 1..) = pipe.read(&mut chunk) {
+            if tell.send(chunk[..n].to_vec()).is_err() {
+                return;
+            }
+        }
+    });
+    let until = std::time::Instant::now() + patience;
+    let mut all = Vec::new();
+    while let Ok(chunk) =
+        told.recv_timeout(until.saturating_duration_since(std::time::Instant::now()))
+    {
+        all.extend(chunk);
+    }
+    let killed = child.kill();
+    std::thread::spawn(move || child.wait());
+    killed.map(|()| all)
 }

@@ -95,6 +95,11 @@ pub fn open_log(dir: &Path) -> io::Result<File> {
         .open(path)
 }
 
+/// Opens a file of any place for reading.
+pub fn open_path(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
 /// A path made absolute with every link followed.
 pub fn canonical(path: &Path) -> io::Result<PathBuf> {
     std::fs::canonicalize(path)
