@@ -44,10 +44,7 @@ pub struct Job<'a> {
 
 impl<'a> Job<'a> {
     /// Ready to begin.
-    pub fn new(
-        hand: Hand<'a>,
-        looked: &'a Looked,
-    ) -> Job<'a> {
+    pub fn new(hand: Hand<'a>, looked: &'a Looked) -> Job<'a> {
         Job {
             hand,
             universe: &looked.universe,

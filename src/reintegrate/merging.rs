@@ -41,7 +41,9 @@ impl Job<'_> {
                 self.place_merged(key, ino, bid, object, &versions, path)
             }
             proposal => {
-                let merged = proposal.map(|one| self.seal_bytes(&one.bytes)).transpose()?;
+                let merged = proposal
+                    .map(|one| self.seal_bytes(&one.bytes))
+                    .transpose()?;
                 self.store_conflict(key, ConflictKind::Content, path, merged)?;
                 Err(Stop::Conflict)
             }
