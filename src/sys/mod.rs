@@ -18,6 +18,7 @@ pub use file::{
     rename_at, stat_at, stat_of, sync, unlink_at,
 };
 pub use hash::hash_file;
+pub use space::{DiskSpace, disk_space};
 
 mod background;
 mod control_socket;
