@@ -5,6 +5,7 @@ mod clock;
 mod clone;
 mod file;
 mod hash;
+mod positions;
 
 pub use clock::now;
 pub use clone::{Cloned, clone_file, copy_with_holes};
@@ -13,3 +14,7 @@ pub use file::{
     rename_at, stat_at, stat_of, sync, unlink_at,
 };
 pub use hash::hash_file;
+pub use positions::{
+    allocate, boot_id, copy_at, program_of, read_at, seek_to, set_len, set_mtime, sync_data,
+    write_at,
+};
