@@ -9,6 +9,7 @@ mod file;
 pub mod flags;
 mod hash;
 mod space;
+mod positions;
 
 pub use caller::is_signalled;
 pub use clock::now;
@@ -18,6 +19,7 @@ pub use file::{
     rename_at, stat_at, stat_of, sync, unlink_at,
 };
 pub use hash::hash_file;
+pub use space::{DiskSpace, disk_space};
 
 mod background;
 mod control_socket;
@@ -40,4 +42,7 @@ pub use state_dir::{
     Spot, StateLock, canonical, canonical_but_last, disk_use, euid, is_running, lock_state,
     make_private_dir, names_in, open_log, open_path, path_xattr, read_small, remove_small,
     short_hash, spot, write_small,
+pub use positions::{
+    allocate, boot_id, copy_at, program_of, read_at, seek_to, set_len, set_mtime, sync_data,
+    write_at,
 };
