@@ -109,19 +109,6 @@ pub fn copy_at(
     Ok(done)
 }
 
-/// Sets the time of the last write.
-pub fn set_mtime(file: &File, mtime: Time) -> io::Result<()> {
-    let whole = Duration::from_secs(mtime.sec.unsigned_abs());
-    let base = if mtime.sec < 0 {
-        UNIX_EPOCH.checked_sub(whole)
-    } else {
-        UNIX_EPOCH.checked_add(whole)
-    };
-    let time: Option<SystemTime> =
-        base.and_then(|t| t.checked_add(Duration::from_nanos(u64::from(mtime.nsec))));
-    file.set_modified(time.ok_or(io::ErrorKind::InvalidInput)?)
-}
-
 /// Waits until the bytes of a file (and what is needed to find them) are on disk.
 pub fn sync_data(file: &File) -> io::Result<()> {
     file.sync_data()

@@ -2,5 +2,4 @@
 
 mod bed;
 mod both_sides;
-mod crash;
 mod one_side;
