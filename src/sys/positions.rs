@@ -4,11 +4,8 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::fcntl::FallocateFlags;
-
-use crate::model::Time;
 
 /// Reads up to `len` bytes at `offset`; fewer only at the end of the file.
 pub fn read_at(file: &File, offset: u64, len: usize) -> io::Result<Vec<u8>> {
@@ -147,11 +144,11 @@ mod tests {
     fn a_time_before_1970_is_kept() {
         let file = tempfile::tempfile().unwrap();
         for sec in [-5, 7] {
-            let time = Time {
+            let time = crate::model::Time {
                 sec,
                 nsec: 250_000_000,
             };
-            set_mtime(&file, time).unwrap();
+            crate::sys::set_mtime(&file, time).unwrap();
             assert_eq!(crate::sys::stat_of(&file).unwrap().mtime, time);
         }
     }
