@@ -42,6 +42,7 @@ pub use state_dir::{
     Spot, StateLock, canonical, canonical_but_last, disk_use, euid, is_running, lock_state,
     make_private_dir, names_in, open_log, open_path, path_xattr, read_small, remove_small,
     short_hash, spot, write_small,
+};
 pub use positions::{
     allocate, boot_id, copy_at, program_of, read_at, seek_to, set_len, set_mtime, sync_data,
     write_at,
