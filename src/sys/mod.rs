@@ -8,8 +8,8 @@ pub mod errno;
 mod file;
 pub mod flags;
 mod hash;
-mod space;
 mod positions;
+mod space;
 
 pub use caller::is_signalled;
 pub use clock::now;
@@ -38,12 +38,12 @@ pub use host::{
     can_reflink, fuse_device, has_sys_admin, is_root, kernel_release, processors, program_on_path,
 };
 pub use mounts::{FS_TYPE, Holder, Mount, holders, mount_of, mounts, unmount};
+pub use positions::{
+    allocate, boot_id, copy_at, program_of, read_at, seek_to, set_len, set_mtime, sync_data,
+    write_at,
+};
 pub use state_dir::{
     Spot, StateLock, canonical, canonical_but_last, disk_use, euid, is_running, lock_state,
     make_private_dir, names_in, open_log, open_path, path_xattr, read_small, remove_small,
     short_hash, spot, write_small,
-};
-pub use positions::{
-    allocate, boot_id, copy_at, program_of, read_at, seek_to, set_len, set_mtime, sync_data,
-    write_at,
 };
