@@ -1,8 +1,9 @@
 //! Carrying out a plan: one step after the other, each only when those it needs were done.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::hand::Hand;
+use super::looking::Looked;
 use super::report::{Disagreement, Line};
 use super::steps::{Action, Plan, Side, Step};
 use super::trouble::{Failure, Stop};
@@ -23,7 +24,9 @@ pub struct Job<'a> {
     /// As of now.
     pub world: World,
     /// Server bytes the scan has read already, sealed.
-    pub read: std::collections::BTreeMap<Key, ObjectId>,
+    pub read: &'a BTreeMap<Key, ObjectId>,
+    /// Server objects whose numbers may be taken over.
+    pub numbered: &'a BTreeSet<Key>,
     /// What the kernel must forget.
     pub stale: Vec<Stale>,
     /// Server directories whose names we changed.
@@ -41,16 +44,13 @@ pub struct Job<'a> {
 
 impl<'a> Job<'a> {
     /// Ready to begin.
-    pub fn new(
-        hand: Hand<'a>,
-        universe: &'a Universe,
-        read: std::collections::BTreeMap<Key, ObjectId>,
-    ) -> Job<'a> {
+    pub fn new(hand: Hand<'a>, looked: &'a Looked) -> Job<'a> {
         Job {
             hand,
-            universe,
-            world: World::new(universe),
-            read,
+            universe: &looked.universe,
+            world: World::new(&looked.universe),
+            read: &looked.read,
+            numbered: &looked.numbered,
             stale: Vec::new(),
             filled: BTreeSet::new(),
             touched: BTreeSet::new(),

@@ -1,6 +1,6 @@
 //! The look a run begins with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::run::{Mode, Reintegrate};
 use super::trouble::Stop;
@@ -13,6 +13,8 @@ pub struct Looked {
     pub universe: Universe,
     /// Server bytes that were read on the way, sealed.
     pub read: BTreeMap<Key, ObjectId>,
+    /// Server objects whose numbers may be taken over.
+    pub numbered: BTreeSet<Key>,
 }
 
 impl Reintegrate {

@@ -6,6 +6,7 @@ mod agree;
 mod basing;
 pub mod brake;
 pub mod changes;
+mod clashing;
 mod decide;
 mod drafts;
 mod hand;

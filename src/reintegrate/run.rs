@@ -83,8 +83,11 @@ impl Reintegrate {
     /// (then [`Report::unreachable`] is set and the next run goes on). One run at a time; a second one waits.
     pub fn run(&self, mode: &Mode) -> Result<Report, Failure> {
         let _one = self.one();
+        let _hold = self.fetch.hold();
         let mut report = Report::default();
-        match self.rounds(mode, &mut report) {
+        let ran = self.rounds(mode, &mut report);
+        self.fetch.look_again();
+        match ran {
             Ok(()) => Ok(report),
             Err(Stop::Fatal(failure)) => Err(failure),
             Err(Stop::Link(why)) => {
@@ -98,7 +101,9 @@ impl Reintegrate {
     }
 
     fn rounds(&self, mode: &Mode, report: &mut Report) -> Result<(), Stop> {
-        let mask = self.lower.probe()?.mask;
+        let probe = self.lower.probe()?;
+        let mask = probe.mask;
+        self.fetch.learn(&probe)?;
         self.hand(report, mask).resume()?;
         loop {
             report.next_round();
@@ -128,7 +133,7 @@ impl Reintegrate {
             self.snapshot_before()?;
         }
         let before = done_so_far(report);
-        let mut job = Job::new(self.hand(report, mask), &scan.universe, scan.read.clone());
+        let mut job = Job::new(self.hand(report, mask), &scan);
         job.refresh_stamps()
             .and_then(|()| job.store_clashes(&plan))?;
         let carried = job.carry_out(&plan, &wanted);

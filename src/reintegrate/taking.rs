@@ -6,7 +6,8 @@ use super::trouble::Stop;
 use super::universe::Key;
 use crate::fetch::Stale;
 use crate::meta::{Node, Sealed, WriteTxn};
-use crate::model::{Bytes, Dirty, Kind, ObjectId, Observed, RelPath};
+use crate::model::{Bytes, Dirty, Hash, Kind, ObjectId, Observed, RelPath};
+use crate::objects::Draft;
 
 /// Kind of the intention that keeps a sealed object until the round is over.
 pub const HOLD: &str = "hold";
@@ -104,23 +105,32 @@ impl Job<'_> {
             return Err(Stop::Later("it became something else on the server".into()));
         }
         seen.stamp.hash = Some(fetched.hash);
-        // Mode and owner have steps of their own, by what the plan saw.
-        let id = self
-            .hand
-            .on
-            .commit("new-object", |txn| Ok(txn.new_object()?))?;
-        objects.seal(draft, id)?;
-        let hold = self.hand.on.commit("sealed", |txn| {
+        let size = seen.stamp.size;
+        let id = self.seal_draft(draft, size, Some(fetched.hash))?;
+        Ok((id, seen))
+    }
+
+    /// Seals a draft. An intention keeps the object until the round is over, because no row names it yet.
+    pub fn seal_draft(
+        &mut self,
+        draft: Draft,
+        size: u64,
+        hash: Option<Hash>,
+    ) -> Result<ObjectId, Stop> {
+        let on = self.hand.on;
+        let id = on.commit("new-object", |txn| Ok(txn.new_object()?))?;
+        on.tree.objects().seal(draft, id)?;
+        let hold = on.commit("sealed", |txn| {
             txn.put_sealed(&Sealed {
                 id,
-                size: seen.stamp.size,
-                hash: Some(fetched.hash),
+                size,
+                hash,
                 durable: false,
             })?;
             Ok(txn.add_intent(HOLD, "{}", &[id])?)
         })?;
         self.holds.push(hold);
-        Ok((id, seen))
+        Ok(id)
     }
 
     /// Base and server have the same bytes from now on.

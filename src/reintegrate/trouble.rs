@@ -1,5 +1,6 @@
 //! Why a step was not done: later, never without help, or the whole run stops.
 
+use crate::fetch::FetchError;
 use crate::lower::LowerError;
 use crate::meta::MetaError;
 use crate::tree::TreeError;
@@ -78,6 +79,17 @@ impl From<LowerError> for Stop {
             | LowerError::Outside(_) => Stop::Later(error.to_string()),
             LowerError::Refused { what, errno, why } => Stop::Pending(refusal(&what, errno, &why)),
             LowerError::Local { why, .. } => Stop::Fatal(Failure::Local(why)),
+        }
+    }
+}
+
+impl From<FetchError> for Stop {
+    fn from(error: FetchError) -> Stop {
+        match error {
+            FetchError::Unreachable => Stop::Link(error.to_string()),
+            FetchError::Gone => Stop::Later(error.to_string()),
+            FetchError::Lower(error) => error.into(),
+            FetchError::Tree(error) => error.into(),
         }
     }
 }
