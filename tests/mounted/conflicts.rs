@@ -1,0 +1,255 @@
+//! Conflicts are values: stored, shown, never in the way; every word of `resolve` does what it says.
+
+use std::fs;
+
+use crate::support::{Rig, can_mount, read, sh, trees, write};
+
+/// A rig with one conflict of contents at `c`.
+fn conflicted() -> Rig {
+    let rig = Rig::mounted(
+        |lower| {
+            sh(
+                "echo base > c; echo other > o; mkdir d; echo base > d/c",
+                lower,
+            )
+            .clear()
+        },
+        &[],
+    );
+    sh("cat c o d/c", &rig.mnt);
+    rig.offline();
+    write(rig.mnt.join("c"), "client\n");
+    write(rig.lower.join("c"), "server\n");
+    write(rig.mnt.join("o"), "changed here\n");
+    rig.online().code(3);
+    rig
+}
+
+#[test]
+fn a_conflict_is_shown_and_blocks_nothing_else() {
+    if !can_mount("conflicts::shown") {
+        return;
+    }
+    let rig = conflicted();
+    assert_eq!(read(rig.mnt.join("c")), "client\n");
+    assert_eq!(read(rig.lower.join("c")), "server\n");
+    assert_eq!(read(rig.lower.join("o")), "changed here\n");
+    for (word, text) in [
+        ("server", "server\n"),
+        ("client", "client\n"),
+        ("base", "base\n"),
+    ] {
+        assert_eq!(
+            read(rig.mnt.join(".drift").join(word).join("c")),
+            text,
+            "{word}"
+        );
+        assert_eq!(
+            rig.run(&[
+                "cat",
+                &format!("--{word}"),
+                rig.mnt.join("c").to_str().unwrap()
+            ])
+            .out,
+            if word == "client" {
+                String::new()
+            } else {
+                text.into()
+            },
+            "{word}"
+        );
+    }
+    let merged = read(rig.mnt.join(".drift/merged/c"));
+    assert!(
+        merged.contains("<<<<<<<") && merged.contains("client") && merged.contains("server"),
+        "{merged}"
+    );
+    let told = rig.json(&["conflicts"]);
+    let one = &told["conflicts"][0];
+    assert_eq!(
+        (one["path"].as_str(), one["kind"].as_str()),
+        (Some("c"), Some("content"))
+    );
+    for side in ["client", "server", "base"] {
+        assert!(
+            fs::read(one["variants"][side].as_str().unwrap()).is_ok(),
+            "{side}: {one}"
+        );
+    }
+    assert_eq!(
+        sh("getfattr --only-values -n user.drift.state c", &rig.mnt),
+        "conflict"
+    );
+    assert!(sh("getfattr --only-values -n user.drift.variants c", &rig.mnt).contains("server"));
+    assert_eq!(
+        sh("getfattr -d c", &rig.mnt),
+        "",
+        "virtual attributes are never listed"
+    );
+    // Goes on being writable, and stays through a second reconnect and a restart.
+    sh("echo more >> c", &rig.mnt);
+    rig.online().code(3);
+    rig.umount().ok();
+    rig.mount(&[]).ok();
+    assert_eq!(
+        rig.json(&["conflicts"])["conflicts"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(read(rig.mnt.join("c")), "client\nmore\n");
+    assert_eq!(read(rig.lower.join("c")), "server\n");
+}
+
+fn resolved_by(word: &str, here: &str) {
+    let rig = conflicted();
+    rig.run(&[
+        "resolve",
+        "--take",
+        word,
+        "--",
+        rig.mnt.join("c").to_str().unwrap(),
+    ])
+    .ok();
+    rig.online().ok();
+    assert_eq!(read(rig.mnt.join("c")), here, "{word}");
+    assert_eq!(
+        rig.json(&["conflicts"])["conflicts"]
+            .as_array()
+            .unwrap()
+            .len(),
+        0
+    );
+    trees::assert_equal(&rig.mnt, &rig.lower);
+    if word == "both" {
+        let other = fs::read_dir(&rig.mnt)
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .find(|n| n.starts_with("c (server"));
+        assert_eq!(
+            read(
+                rig.mnt
+                    .join(other.expect("the server's version beside ours"))
+            ),
+            "server\n"
+        );
+    }
+}
+
+#[test]
+fn resolve_takes_the_client() {
+    if can_mount("conflicts::client") {
+        resolved_by("client", "client\n");
+    }
+}
+
+#[test]
+fn resolve_takes_the_server() {
+    if can_mount("conflicts::server") {
+        resolved_by("server", "server\n");
+    }
+}
+
+#[test]
+fn resolve_takes_the_base() {
+    if can_mount("conflicts::base") {
+        resolved_by("base", "base\n");
+    }
+}
+
+#[test]
+fn resolve_takes_both() {
+    if can_mount("conflicts::both") {
+        resolved_by("both", "client\n");
+    }
+}
+
+#[test]
+fn the_xattr_is_another_door_to_resolve() {
+    if !can_mount("conflicts::xattr") {
+        return;
+    }
+    let rig = conflicted();
+    sh("setfattr -n user.drift.resolve -v theirs c", &rig.mnt);
+    rig.online().ok();
+    assert_eq!(read(rig.mnt.join("c")), "server\n");
+    trees::assert_equal(&rig.mnt, &rig.lower);
+}
+
+#[test]
+fn both_created_and_both_made_directories() {
+    if !can_mount("conflicts::created") {
+        return;
+    }
+    let rig = Rig::mounted(|_| {}, &[]);
+    fs::read_dir(&rig.mnt).unwrap();
+    rig.offline();
+    sh(
+        "echo c > both; echo same > same; mkdir d; echo 1 > d/one; mkdir kind",
+        &rig.mnt,
+    );
+    sh(
+        "echo s > both; echo same > same; mkdir d; echo 2 > d/two; echo file > kind",
+        &rig.lower,
+    );
+    rig.online().code(3);
+    assert_eq!(read(rig.mnt.join("both")), "c\n");
+    assert_eq!(read(rig.lower.join("both")), "s\n");
+    assert_eq!(read(rig.mnt.join("d/two")), "2\n");
+    assert_eq!(read(rig.lower.join("d/one")), "1\n");
+    let kinds: Vec<String> = rig.json(&["conflicts"])["conflicts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| {
+            format!(
+                "{}:{}",
+                c["path"].as_str().unwrap(),
+                c["kind"].as_str().unwrap()
+            )
+        })
+        .collect();
+    assert!(
+        kinds.contains(&"both:created".to_string())
+            && kinds.contains(&"kind:occupied".to_string())
+            && kinds.len() == 2,
+        "{kinds:?}"
+    );
+}
+
+#[test]
+fn a_deletion_can_still_be_chosen() {
+    if !can_mount("conflicts::deleted") {
+        return;
+    }
+    let rig = Rig::mounted(
+        |lower| sh("echo base > f; echo base > g", lower).clear(),
+        &[],
+    );
+    sh("cat f g", &rig.mnt);
+    rig.offline();
+    sh("rm f; echo edited > g", &rig.mnt);
+    sh("echo edited > f; rm g", &rig.lower);
+    rig.online().code(3);
+    trees::assert_equal(&rig.mnt, &rig.lower);
+    rig.run(&[
+        "resolve",
+        "--take",
+        "client",
+        "--",
+        rig.mnt.join("f").to_str().unwrap(),
+    ])
+    .ok();
+    rig.run(&[
+        "resolve",
+        "--take",
+        "server",
+        "--",
+        rig.mnt.join("g").to_str().unwrap(),
+    ])
+    .ok();
+    rig.online().ok();
+    assert!(!rig.mnt.join("f").exists() && !rig.mnt.join("g").exists());
+    trees::assert_equal(&rig.mnt, &rig.lower);
+}

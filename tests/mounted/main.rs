@@ -1,0 +1,15 @@
+//! The main job on a real mount, by real system calls and the real program.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod basics;
+mod commands;
+mod conflicts;
+mod daemon_alone;
+mod hidden;
+mod link_lost;
+mod offline;
+mod push_modes;
+mod restarts;
+mod special;

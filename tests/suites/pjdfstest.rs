@@ -1,0 +1,124 @@
+//! POSIX by pjdfstest 0.2.2: the mount must pass, skip and fail exactly what the file system underneath does.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::support::{Rig, can_mount, measured, run_limited, write};
+
+/// Names whose outcome may differ from the file system underneath, each with its reason. None is known.
+const EXPECTED: &[(&str, &str)] = &[];
+
+const SETTINGS: &str = r#"
+[features]
+posix_fallocate = {}
+rename_ctime = {}
+utime_now = {}
+utimensat = {}
+
+[settings]
+naptime = 0.02
+allow_remount = false
+
+[dummy_auth]
+entries = [["nobody", "nogroup"], ["daemon", "daemon"]]
+"#;
+
+/// Outcome by test name.
+fn outcomes(tool: &Path, settings: &Path, place: &Path) -> BTreeMap<String, String> {
+    let mut command = Command::new(tool);
+    command
+        .arg("-c")
+        .arg(settings)
+        .arg("-p")
+        .arg(place)
+        .env("RUST_BACKTRACE", "0");
+    let ran = run_limited(&mut command, Duration::from_secs(900));
+    assert_ne!(ran.code, 124, "pjdfstest did not end; so far:\n{}", ran.out);
+    let mut found = BTreeMap::new();
+    for line in ran
+        .out
+        .lines()
+        .filter(|line| !line.starts_with(char::is_whitespace))
+    {
+        let mut words = line.split_whitespace();
+        if let (Some(name), Some(outcome @ ("ok" | "FAILED" | "skipped"))) =
+            (words.next(), words.next())
+        {
+            found.insert(name.to_string(), outcome.to_string());
+        }
+    }
+    assert!(
+        found.len() > 390,
+        "only {} tests ran: {}\n{}",
+        found.len(),
+        ran.out,
+        ran.err
+    );
+    found
+}
+
+fn count(found: &BTreeMap<String, String>, outcome: &str) -> usize {
+    found.values().filter(|o| *o == outcome).count()
+}
+
+fn compare(name: &str, args: &[&str], offline: bool) {
+    if !can_mount(&format!("pjdfstest::{name}")) {
+        return;
+    }
+    let Some(tool) = crate::tool(&format!("pjdfstest::{name}"), "pjdfstest") else {
+        return;
+    };
+    let rig = Rig::new();
+    let settings = rig.root.join("settings.toml");
+    write(&settings, SETTINGS);
+    for dir in [&rig.root, &rig.lower, &rig.mnt] {
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    // Some of its tests need a base path that is not too short; both places have the same length.
+    let native = rig.root.join("nat");
+    fs::create_dir(&native).unwrap();
+    fs::set_permissions(&native, fs::Permissions::from_mode(0o777)).unwrap();
+    let below = outcomes(&tool, &settings, &native);
+    fs::set_permissions(&rig.lower, fs::Permissions::from_mode(0o777)).unwrap();
+    rig.mount(args).ok();
+    if offline {
+        rig.offline();
+    }
+    let here = outcomes(&tool, &settings, &rig.mnt);
+    measured(&format!(
+        "pjdfstest {name}: here {} passed, {} failed, {} skipped; underneath {} passed, {} failed, {} skipped",
+        count(&here, "ok"),
+        count(&here, "FAILED"),
+        count(&here, "skipped"),
+        count(&below, "ok"),
+        count(&below, "FAILED"),
+        count(&below, "skipped"),
+    ));
+    let differing: Vec<String> = below
+        .iter()
+        .filter(|(test, outcome)| {
+            here.get(*test) != Some(outcome) && !EXPECTED.iter().any(|(known, _)| known == test)
+        })
+        .map(|(test, outcome)| format!("{test}: underneath {outcome}, here {:?}", here.get(test)))
+        .collect();
+    assert!(
+        differing.is_empty(),
+        "{} differ:\n{}",
+        differing.len(),
+        differing.join("\n")
+    );
+}
+
+#[test]
+fn connected() {
+    compare("connected", &["--push", "manual"], false);
+}
+
+#[test]
+fn offline() {
+    compare("offline", &["--push", "manual"], true);
+}
