@@ -18,7 +18,18 @@ fn scenario() -> Bed {
         bed.server_mkdir(dir);
     }
     let prose = "one\ntwo\nthree\nfour\nfive\nsix\nseven\n";
-    for path in ["a", "b", "c", "d", "e", "clash", "docs/old/x", "docs/old/y", "moved/m", "twin"] {
+    for path in [
+        "a",
+        "b",
+        "c",
+        "d",
+        "e",
+        "clash",
+        "docs/old/x",
+        "docs/old/y",
+        "moved/m",
+        "twin",
+    ] {
         bed.server_write(path, format!("{path}, base\n").as_bytes());
     }
     bed.server_write("docs/plan", prose.as_bytes());
@@ -80,15 +91,30 @@ struct End {
 fn end(bed: &Bed, client: &Client) -> End {
     let report = client.sync();
     let again = client.sync();
-    assert!(again.is_quiet(), "a second run changes nothing: {again:#?}\nafter {report:#?}");
-    assert_eq!(bed.leftovers(), Vec::<String>::new(), "attempts are cleared away: {report:#?}");
-    assert_eq!(every_version(bed, client, VERSIONS), Vec::<String>::new(), "{report:#?}");
+    assert!(
+        again.is_quiet(),
+        "a second run changes nothing: {again:#?}\nafter {report:#?}"
+    );
+    assert_eq!(
+        bed.leftovers(),
+        Vec::<String>::new(),
+        "attempts are cleared away: {report:#?}"
+    );
+    assert_eq!(
+        every_version(bed, client, VERSIONS),
+        Vec::<String>::new(),
+        "{report:#?}"
+    );
     let intents = client.tree.meta().read(|rows| rows.intents()).unwrap();
     assert_eq!(intents, Vec::new(), "no intention is left");
     End {
         client: client.view(),
         server: bed.server_view(),
-        conflicts: again.conflicts.iter().map(|one| one.path.to_string()).collect(),
+        conflicts: again
+            .conflicts
+            .iter()
+            .map(|one| one.path.to_string())
+            .collect(),
     }
 }
 

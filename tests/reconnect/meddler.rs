@@ -138,7 +138,9 @@ impl Lower for Meddler {
     fn stage(&self, attempt: Attempt, new: &New, bytes: Option<&File>) -> Answer<Done> {
         let new = new.clone();
         let bytes = bytes.map(|file| Arc::new(file.try_clone().expect("a second descriptor")));
-        self.mutate("stage", move |posix| posix.stage(attempt, &new, bytes.as_deref()))
+        self.mutate("stage", move |posix| {
+            posix.stage(attempt, &new, bytes.as_deref())
+        })
     }
 
     fn publish(&self, attempt: Attempt, to: &RelPath, expect: &Expect) -> Answer<Done> {
@@ -154,7 +156,9 @@ impl Lower for Meddler {
         slot: Slot,
     ) -> Answer<Observed> {
         let (from, expect) = (from.clone(), *expect);
-        self.mutate("take", move |posix| posix.take(attempt, &from, &expect, slot))
+        self.mutate("take", move |posix| {
+            posix.take(attempt, &from, &expect, slot)
+        })
     }
 
     fn link(&self, attempt: Attempt, from: &RelPath, expect: &Expect) -> Answer<Observed> {
