@@ -62,10 +62,10 @@ fn of_tree(error: &TreeError) -> i32 {
         TreeError::Unsupported => e::EOPNOTSUPP,
         TreeError::Meta(
             MetaError::Sql { .. }
-            | MetaError::Io { .. }
-            | MetaError::Stopped
             | MetaError::Version { .. }
-            | MetaError::Damaged { .. },
+            | MetaError::Damaged { .. }
+            | MetaError::Io { .. }
+            | MetaError::Stopped,
         ) => e::EIO,
         TreeError::Io { source, .. } => source.raw_os_error().unwrap_or(e::EIO),
     }

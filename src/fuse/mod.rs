@@ -4,6 +4,7 @@ mod adaptor;
 mod convert;
 mod errno;
 mod notify;
+mod parked;
 mod replies;
 mod session;
 mod waits;

@@ -7,9 +7,10 @@
 //! caller is told that it did not.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::parked::{Operation, Serves, Waiting, lock};
 use crate::overlay::{Call, Need, Overlay, OverlayError, Result, given_up};
 use crate::sys;
 
@@ -21,85 +22,6 @@ const TICK: Duration = Duration::from_millis(100);
 const YOUNG: Duration = Duration::from_millis(200);
 /// A pool thread without work ends after this long.
 const IDLE: Duration = Duration::from_secs(10);
-
-/// An operation with its reply.
-trait Parked: Send + Sync {
-    /// Runs it and replies, unless it needs something (more). `Ok` when it is answered, by us or before.
-    fn run(&self, overlay: &Overlay, call: &Call) -> std::result::Result<(), Need>;
-    /// Replies that it was not done.
-    fn refuse(&self, error: OverlayError);
-    /// True once it is answered.
-    fn is_answered(&self) -> bool;
-}
-
-struct Operation<O, A> {
-    op: O,
-    slot: Mutex<Slot<A>>,
-}
-
-/// Where the reply is. Whoever takes it out of `Waiting` answers.
-enum Slot<A> {
-    Waiting(A),
-    Running,
-    Answered,
-}
-
-impl<T, O, A> Parked for Operation<O, A>
-where
-    O: Fn(&Overlay, &Call) -> Result<T> + Send + Sync,
-    A: FnOnce(Result<T>) + Send,
-{
-    fn run(&self, overlay: &Overlay, call: &Call) -> std::result::Result<(), Need> {
-        let Some(answer) = self.take(Slot::Running) else {
-            return Ok(());
-        };
-        match (self.op)(overlay, call) {
-            Err(OverlayError::Wait(need)) => {
-                *lock(&self.slot) = Slot::Waiting(answer);
-                Err(need)
-            }
-            done => {
-                *lock(&self.slot) = Slot::Answered;
-                answer(done);
-                Ok(())
-            }
-        }
-    }
-
-    fn refuse(&self, error: OverlayError) {
-        if let Some(answer) = self.take(Slot::Answered) {
-            answer(Err(error));
-        }
-    }
-
-    fn is_answered(&self) -> bool {
-        matches!(*lock(&self.slot), Slot::Answered)
-    }
-}
-
-impl<O, A> Operation<O, A> {
-    /// The reply, if it still waits; `then` takes its place.
-    fn take(&self, then: Slot<A>) -> Option<A> {
-        let mut slot = lock(&self.slot);
-        if !matches!(*slot, Slot::Waiting(_)) {
-            return None;
-        }
-        match std::mem::replace(&mut *slot, then) {
-            Slot::Waiting(answer) => Some(answer),
-            Slot::Running | Slot::Answered => None,
-        }
-    }
-}
-
-/// One parked operation.
-#[derive(Clone)]
-struct Waiting {
-    parked: Arc<dyn Parked>,
-    call: Call,
-    need: Option<Need>,
-    since: Instant,
-    deadline: Instant,
-}
 
 /// What is waited for decides the lane, so that slow transfers do not hold up lookups.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -117,35 +39,41 @@ fn lane(need: Option<Need>) -> Lane {
     }
 }
 
-#[derive(Default)]
-struct State {
-    queues: [VecDeque<Waiting>; 3],
+struct State<S> {
+    queues: [VecDeque<Waiting<S>>; 3],
     threads: [usize; 3],
     idle: [usize; 3],
     /// Every parked operation, for the watcher.
-    parked: Vec<Waiting>,
+    parked: Vec<Waiting<S>>,
     watching: bool,
     stopped: bool,
 }
 
 /// The pool and the watcher.
-pub(super) struct Waits {
-    shared: Arc<Shared>,
+pub(super) struct Waits<S: Serves = Overlay> {
+    shared: Arc<Shared<S>>,
 }
 
-struct Shared {
-    overlay: Arc<Overlay>,
-    state: Mutex<State>,
+struct Shared<S> {
+    server: Arc<S>,
+    state: Mutex<State<S>>,
     work: [Condvar; 3],
     tick: Condvar,
 }
 
-impl Waits {
+impl<S: Serves> Waits<S> {
     /// An empty pool; threads start when they are needed.
-    pub(super) fn new(overlay: Arc<Overlay>) -> Waits {
+    pub(super) fn new(server: Arc<S>) -> Waits<S> {
         let shared = Shared {
-            overlay,
-            state: Mutex::default(),
+            server,
+            state: Mutex::new(State {
+                queues: Default::default(),
+                threads: [0; 3],
+                idle: [0; 3],
+                parked: Vec::new(),
+                watching: false,
+                stopped: false,
+            }),
             work: Default::default(),
             tick: Condvar::new(),
         };
@@ -158,10 +86,10 @@ impl Waits {
     pub(super) fn run<T, O, A>(&self, call: Call, op: O, answer: A)
     where
         T: 'static,
-        O: Fn(&Overlay, &Call) -> Result<T> + Send + Sync + 'static,
+        O: Fn(&S, &Call) -> Result<T> + Send + Sync + 'static,
         A: FnOnce(Result<T>) + Send + 'static,
     {
-        match op(&self.shared.overlay, &call) {
+        match op(&*self.shared.server, &call) {
             Err(OverlayError::Wait(need)) => self.park(call, Some(need), op, answer),
             done => answer(done),
         }
@@ -171,7 +99,7 @@ impl Waits {
     pub(super) fn run_aside<T, O, A>(&self, call: Call, op: O, answer: A)
     where
         T: 'static,
-        O: Fn(&Overlay, &Call) -> Result<T> + Send + Sync + 'static,
+        O: Fn(&S, &Call) -> Result<T> + Send + Sync + 'static,
         A: FnOnce(Result<T>) + Send + 'static,
     {
         self.park(call, None, op, answer);
@@ -180,17 +108,13 @@ impl Waits {
     fn park<T, O, A>(&self, call: Call, need: Option<Need>, op: O, answer: A)
     where
         T: 'static,
-        O: Fn(&Overlay, &Call) -> Result<T> + Send + Sync + 'static,
+        O: Fn(&S, &Call) -> Result<T> + Send + Sync + 'static,
         A: FnOnce(Result<T>) + Send + 'static,
     {
         let now = Instant::now();
-        let patience = need.map_or(Duration::from_secs(60), |n| self.shared.overlay.patience(n));
-        let operation = Operation {
-            op,
-            slot: Mutex::new(Slot::Waiting(answer)),
-        };
+        let patience = need.map_or(Duration::from_secs(60), |n| self.shared.server.patience(n));
         let waiting = Waiting {
-            parked: Arc::new(operation),
+            parked: Arc::new(Operation::new(op, answer)),
             call,
             need,
             since: now,
@@ -217,13 +141,13 @@ impl Waits {
     }
 }
 
-impl Drop for Waits {
+impl<S: Serves> Drop for Waits<S> {
     fn drop(&mut self) {
         self.stop();
     }
 }
 
-fn enqueue(shared: &Arc<Shared>, waiting: Waiting) {
+fn enqueue<S: Serves>(shared: &Arc<Shared<S>>, waiting: Waiting<S>) {
     let at = lane(waiting.need) as usize;
     let mut state = lock(&shared.state);
     if state.stopped {
@@ -244,10 +168,10 @@ fn enqueue(shared: &Arc<Shared>, waiting: Waiting) {
 }
 
 /// Starts a thread. When there is none to be had, the watcher answers the callers at their deadlines.
-fn start(
+fn start<S: Serves>(
     name: &str,
-    shared: &Arc<Shared>,
-    work: impl FnOnce(&Arc<Shared>) + Send + 'static,
+    shared: &Arc<Shared<S>>,
+    work: impl FnOnce(&Arc<Shared<S>>) + Send + 'static,
 ) -> bool {
     let shared = Arc::clone(shared);
     let thread = std::thread::Builder::new().name(name.into());
@@ -260,13 +184,13 @@ fn start(
     }
 }
 
-fn serve(shared: &Arc<Shared>, at: usize) {
+fn serve<S: Serves>(shared: &Arc<Shared<S>>, at: usize) {
     while let Some(waiting) = next(shared, at) {
-        work_off(&shared.overlay, waiting);
+        work_off(&*shared.server, waiting);
     }
 }
 
-fn next(shared: &Shared, at: usize) -> Option<Waiting> {
+fn next<S>(shared: &Shared<S>, at: usize) -> Option<Waiting<S>> {
     let mut state = lock(&shared.state);
     loop {
         if let Some(waiting) = state.queues[at].pop_front() {
@@ -289,24 +213,24 @@ fn next(shared: &Shared, at: usize) -> Option<Waiting> {
 }
 
 /// Gets what the operation needs and runs it, until it is answered or its time is up.
-fn work_off(overlay: &Overlay, mut waiting: Waiting) {
+fn work_off<S: Serves>(server: &S, mut waiting: Waiting<S>) {
     while !waiting.parked.is_answered() {
         if Instant::now() >= waiting.deadline {
-            return expire(overlay, &waiting);
+            return expire(server, &waiting);
         }
         if let Some(need) = waiting.need
-            && let Err(error) = overlay.satisfy(need, &mut waiting.call, waiting.deadline)
+            && let Err(error) = server.satisfy(need, &mut waiting.call, waiting.deadline)
         {
             return waiting.parked.refuse(error);
         }
-        match waiting.parked.run(overlay, &waiting.call) {
+        match waiting.parked.run(server, &waiting.call) {
             Ok(()) => return,
             Err(need) => waiting.need = Some(need),
         }
     }
 }
 
-fn watch(shared: &Arc<Shared>) {
+fn watch<S: Serves>(shared: &Arc<Shared<S>>) {
     loop {
         let parked = {
             let mut state = lock(&shared.state);
@@ -324,20 +248,20 @@ fn watch(shared: &Arc<Shared>) {
         };
         parked
             .iter()
-            .for_each(|waiting| look_after(&shared.overlay, waiting));
+            .for_each(|waiting| look_after(&*shared.server, waiting));
     }
 }
 
 /// Answers a caller that waits for too long or that got a signal.
-fn look_after(overlay: &Overlay, waiting: &Waiting) {
+fn look_after<S>(server: &S, waiting: &Waiting<S>) {
     let now = Instant::now();
     if now >= waiting.deadline {
-        return expire(overlay, waiting);
+        return expire(server, waiting);
     }
     if now.duration_since(waiting.since) >= YOUNG && sys::is_signalled(waiting.call.who.pid) {
         match waiting.need {
             // The bytes are safe here; only the sending is not waited for any longer.
-            Some(Need::Push(_)) => expire(overlay, waiting),
+            Some(Need::Push(_)) => expire(server, waiting),
             _ => waiting.parked.refuse(OverlayError::Interrupted),
         }
     }
@@ -345,14 +269,116 @@ fn look_after(overlay: &Overlay, waiting: &Waiting) {
 
 /// The last word to a caller whose time is up: once more from memory, because names may have come by another way and
 /// a missing look needs no error; else that the time is up. Does nothing to an operation that runs at this moment.
-fn expire(overlay: &Overlay, waiting: &Waiting) {
+fn expire<S>(server: &S, waiting: &Waiting<S>) {
     let told =
-        waiting.need.is_some() && waiting.parked.run(overlay, &given_up(waiting.call)).is_ok();
+        waiting.need.is_some() && waiting.parked.run(server, &given_up(waiting.call)).is_ok();
     if !told {
         waiting.parked.refuse(OverlayError::TimedOut);
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use std::sync::mpsc::{Receiver, channel};
+
+    use super::*;
+    use crate::model::{Ino, Who};
+
+    /// A server that gives what is needed once the gate is open, or never.
+    struct Gate {
+        open: AtomicBool,
+        patience: Duration,
+    }
+
+    impl Serves for Gate {
+        fn patience(&self, _need: Need) -> Duration {
+            self.patience
+        }
+        fn satisfy(&self, _need: Need, _call: &mut Call, deadline: Instant) -> Result<()> {
+            while !self.open.load(Ordering::Acquire) {
+                if Instant::now() >= deadline {
+                    return Err(OverlayError::NamesAway(Ino(1)));
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Ok(())
+        }
+    }
+
+    fn rig(open: bool, patience: Duration) -> (Arc<Gate>, Waits<Gate>) {
+        let gate = Arc::new(Gate {
+            open: AtomicBool::new(open),
+            patience,
+        });
+        (Arc::clone(&gate), Waits::new(gate))
+    }
+
+    fn caller(pid: u32) -> Call {
+        Call::of(Who {
+            uid: 0,
+            gid: 0,
+            pid,
+        })
+    }
+
+    /// Parks an operation that needs names until the gate is open; the receiver gets its result, the counter its runs.
+    fn ask(waits: &Waits<Gate>, pid: u32) -> (Receiver<Result<u8>>, Arc<AtomicUsize>) {
+        let (send, receive) = channel();
+        let runs = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&runs);
+        let op = move |gate: &Gate, _call: &Call| {
+            if !gate.open.load(Ordering::Acquire) {
+                return Err(OverlayError::Wait(Need::Names(Ino(1))));
+            }
+            counted.fetch_add(1, Ordering::AcqRel);
+            Ok(7)
+        };
+        waits.run(caller(pid), op, move |result| {
+            send.send(result).expect("the test still listens");
+        });
+        (receive, runs)
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_parked_operation_runs_once_when_it_can() {
+        let (gate, waits) = rig(false, LONG);
+        let asked: Vec<_> = (0..50).map(|_| ask(&waits, std::process::id())).collect();
+        gate.open.store(true, Ordering::Release);
+        for (result, runs) in asked {
+            assert!(matches!(result.recv_timeout(LONG), Ok(Ok(7))));
+            assert_eq!(runs.load(Ordering::Acquire), 1);
+        }
+    }
+
+    #[test]
+    fn a_caller_that_is_gone_is_answered_and_its_operation_never_runs() {
+        let (gate, waits) = rig(false, LONG);
+        let (result, runs) = ask(&waits, u32::MAX - 1);
+        let told = result.recv_timeout(LONG);
+        assert!(matches!(told, Ok(Err(OverlayError::Interrupted))));
+        gate.open.store(true, Ordering::Release);
+        drop(waits);
+        assert_eq!(runs.load(Ordering::Acquire), 0);
+    }
+
+    #[test]
+    fn a_caller_is_answered_at_its_deadline() {
+        let (_gate, waits) = rig(false, Duration::from_millis(150));
+        let (result, _) = ask(&waits, std::process::id());
+        assert!(matches!(result.recv_timeout(LONG), Ok(Err(_))));
+    }
+
+    #[test]
+    fn more_callers_than_threads_are_all_answered_at_the_end() {
+        let (_gate, waits) = rig(false, LONG);
+        let asked: Vec<_> = (0..40).map(|_| ask(&waits, std::process::id())).collect();
+        waits.stop();
+        for (result, _) in asked {
+            let told = result.recv_timeout(LONG);
+            assert!(matches!(told, Ok(Err(OverlayError::Interrupted))));
+        }
+    }
 }

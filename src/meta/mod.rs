@@ -23,6 +23,8 @@ mod txn;
 mod views;
 
 #[cfg(test)]
+mod calls_test;
+#[cfg(test)]
 mod history_test;
 
 pub use open::{Meta, MetaError};

@@ -1,10 +1,36 @@
-//! How our changes and the lower become one: scan -> plan -> brake -> stage -> apply -> report.
+//! How our changes and the lower become one: scan -> plan -> brake -> carry out -> report.
+//!
+//! [`Reintegrate::run`] does all of it; [`Reintegrate::preview`] stops after the plan.
 
+mod agree;
+mod basing;
 pub mod brake;
+pub mod changes;
+mod clashing;
 mod decide;
 mod drafts;
+mod hand;
+mod intents;
+mod job;
+mod looking;
+mod merging;
+mod moving;
 mod places;
 pub mod plan;
+mod pulling;
+mod putting;
+mod report;
+mod resume;
+mod run;
 mod sequence;
+mod settle;
 pub mod steps;
+mod taking;
+mod tidy;
+mod trouble;
 pub mod universe;
+mod world;
+
+pub use report::{Disagreement, Line, Report};
+pub use run::{Mode, Points, Preview, Reintegrate};
+pub use trouble::Failure;

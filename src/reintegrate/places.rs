@@ -4,7 +4,7 @@
 //! only ever goes from *gone* to *both* (a directory that must come back) to *apart* (left as each side has it), so
 //! this ends. Base is checked like the other two: a name held there by a conflict is not free.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::decide::{Fate, Fields, Verdict, Why};
 use super::steps::Side;
@@ -126,25 +126,51 @@ pub(super) fn settle<'a>(u: &'a Universe, verdicts: Vec<Verdict>) -> Wanted<'a> 
 }
 
 /// Everything lies in a directory that is there. True when something changed.
+///
+/// Looks at everything first and changes after, so that the order of objects decides nothing.
 fn directories(wanted: &mut Wanted<'_>) -> bool {
-    let mut changed = false;
+    let mut lacks = Lacks::default();
     for key in wanted.u.keys().skip(1) {
         for tree in TREES {
-            changed |= match wanted.of(key).fate {
-                Fate::Gone => removal(wanted, tree, key),
-                Fate::Both(_) | Fate::Apart(_) => presence(wanted, tree, key),
-            };
+            match wanted.of(key).fate {
+                Fate::Gone => removal(wanted, tree, key, &mut lacks),
+                Fate::Both(_) | Fate::Apart(_) => presence(wanted, tree, key, &mut lacks),
+            }
         }
+    }
+    let changed = !(lacks.back.is_empty() && lacks.beneath.is_empty() && lacks.silent.is_empty());
+    for (directory, waits) in lacks.back {
+        if waits {
+            let reason = "removed on one side, but something in it waits; `driftfs st` lists it";
+            wanted.set_apart(directory, Why::Waits(reason.into()));
+        } else {
+            wanted.bring_back(directory);
+        }
+    }
+    for (key, directory) in lacks.beneath {
+        wanted.set_apart(key, Why::Beneath(directory));
+    }
+    for key in lacks.silent {
+        wanted.set_apart(key, Why::Waits(String::new()));
     }
     changed
 }
 
+/// What is wrong with directories.
+#[derive(Default)]
+struct Lacks {
+    /// Directories to be removed that something lives in; true: only because it waits.
+    back: BTreeMap<Key, bool>,
+    /// What would go into a directory that is not on the other side.
+    beneath: BTreeMap<Key, Key>,
+    /// Removals that depend on a conflict about the directory.
+    silent: BTreeSet<Key>,
+}
+
 /// An object that will be in `tree` needs its directories there.
-fn presence(wanted: &mut Wanted<'_>, tree: Side, key: Key) -> bool {
-    let places = wanted.then(tree, key).into_iter().flatten();
-    let parents: Vec<Key> = places.map(|place| place.parent).collect();
-    let mut changed = false;
-    for parent in parents {
+fn presence(wanted: &Wanted<'_>, tree: Side, key: Key, lacks: &mut Lacks) {
+    for place in wanted.then(tree, key).into_iter().flatten() {
+        let parent = place.parent;
         if parent == Key::ROOT || wanted.then(tree, parent).is_some() {
             continue;
         }
@@ -152,54 +178,76 @@ fn presence(wanted: &mut Wanted<'_>, tree: Side, key: Key) -> bool {
             wanted.of(key).fate,
             Fate::Apart(Why::Waits(_) | Why::Beneath(_))
         );
-        match &wanted.of(parent).fate {
-            Fate::Gone if waits || tree == Side::Base => {
-                wanted.set_apart(
-                    parent,
-                    Why::Waits(
-                        "removed on one side, but something in it waits; `driftfs st` lists it"
-                            .into(),
-                    ),
-                );
-            }
-            Fate::Gone => wanted.bring_back(parent),
-            _ if wanted.both(key) => wanted.set_apart(key, Why::Beneath(parent)),
-            _ => continue,
+        if wanted.of(parent).fate == Fate::Gone {
+            *lacks.back.entry(parent).or_default() |= waits || tree == Side::Base;
+        } else if wanted.both(key) {
+            lacks.beneath.insert(key, parent);
         }
-        changed = true;
     }
-    changed
 }
 
 /// What is removed from a directory that is itself left apart depends on that conflict: it waits silently.
-fn removal(wanted: &mut Wanted<'_>, tree: Side, key: Key) -> bool {
-    let places = wanted.u.now(tree, key).into_iter().flatten();
-    let waits = places.into_iter().any(|place| {
+fn removal(wanted: &Wanted<'_>, tree: Side, key: Key, lacks: &mut Lacks) {
+    for place in wanted.u.now(tree, key).into_iter().flatten() {
         let apart = matches!(wanted.of(place.parent).fate, Fate::Apart(_));
-        let everywhere = TREES
-            .iter()
-            .all(|tree| wanted.u.now(*tree, place.parent).is_some());
-        apart && !everywhere
-    });
-    if waits {
-        wanted.set_apart(key, Why::Waits(String::new()));
+        let mut trees = TREES.iter();
+        if apart && !trees.all(|tree| wanted.u.now(*tree, place.parent).is_some()) {
+            lacks.silent.insert(key);
+        }
     }
-    waits
 }
 
 /// A name in a tree.
 type Slot = (Side, (Key, Vec<u8>));
 
+/// Several objects that would hold one name.
+struct Crowd {
+    tree: Side,
+    slot: (Key, Vec<u8>),
+    holding: Vec<Key>,
+    /// Those of them that would move there.
+    coming: Vec<Key>,
+}
+
 /// No name is held twice. True when something changed.
 fn collisions(wanted: &mut Wanted<'_>) -> bool {
-    let arriving = arrivals(wanted);
-    if arriving.is_empty() {
-        return false;
+    let crowds = crowds(wanted);
+    let hard = |crowd: &&Crowd| crowd.tree != Side::Base && !someone_waits(wanted, crowd);
+    let (clashing, waiting): (Vec<&Crowd>, Vec<&Crowd>) = crowds.iter().partition(hard);
+    let pairs: BTreeSet<(Key, Key)> = clashing.iter().map(|crowd| pair(wanted, crowd)).collect();
+    for key in clashing.iter().flat_map(|crowd| &crowd.coming) {
+        wanted.set_apart(*key, Why::Clash);
     }
-    let mut holders = arriving;
+    for (key, other) in pairs {
+        let clash = (ConflictKind::Occupied, Some(other), "name-taken");
+        wanted.verdicts[key.0].clashes.push(clash);
+    }
+    let reason = "its name is still held by something that waits or is in conflict: `driftfs conflicts`, `driftfs st`";
+    for key in waiting.iter().flat_map(|crowd| &crowd.coming) {
+        if wanted.both(*key) {
+            wanted.set_apart(*key, Why::Waits(reason.into()));
+        }
+    }
+    !crowds.is_empty()
+}
+
+fn someone_waits(wanted: &Wanted<'_>, crowd: &Crowd) -> bool {
+    let waits = |key: &Key| {
+        let fate = &wanted.of(*key).fate;
+        matches!(fate, Fate::Apart(Why::Waits(_) | Why::Beneath(_)))
+    };
+    crowd.holding.iter().any(waits)
+}
+
+/// The names more than one object would hold.
+fn crowds(wanted: &Wanted<'_>) -> Vec<Crowd> {
+    let mut holders = arrivals(wanted);
+    if holders.is_empty() {
+        return Vec::new();
+    }
     for key in wanted.u.keys().skip(1) {
         for tree in TREES {
-            for place in wanted.u.now(tree, key).into_iter().flatten() {
+            for place in wanted.then(tree, key).into_iter().flatten() {
                 let slot = (tree, wanted.u.slot(tree, place));
                 if let Some(found) = holders.get_mut(&slot) {
                     found.insert(key);
@@ -207,16 +255,21 @@ fn collisions(wanted: &mut Wanted<'_>) -> bool {
             }
         }
     }
-    let mut crowded: Vec<(Slot, BTreeSet<Key>)> = holders
-        .into_iter()
-        .filter(|(_, keys)| keys.len() > 1)
+    let crowded = holders.into_iter().filter(|(_, keys)| keys.len() > 1);
+    let mut crowds: Vec<Crowd> = crowded
+        .map(|((tree, slot), keys)| Crowd {
+            tree,
+            slot,
+            coming: keys
+                .iter()
+                .copied()
+                .filter(|key| wanted.both(*key))
+                .collect(),
+            holding: keys.into_iter().collect(),
+        })
         .collect();
-    crowded.sort();
-    let mut changed = false;
-    for ((tree, slot), keys) in crowded {
-        changed |= crowd(wanted, tree, &slot, &keys);
-    }
-    changed
+    crowds.sort_by(|a, b| (a.tree, &a.slot).cmp(&(b.tree, &b.slot)));
+    crowds
 }
 
 /// The places somebody is about to take, by tree.
@@ -239,77 +292,43 @@ fn arrivals(wanted: &Wanted<'_>) -> HashMap<Slot, BTreeSet<Key>> {
     all
 }
 
-/// Several objects and one name: those that would move there do not.
-fn crowd(wanted: &mut Wanted<'_>, tree: Side, slot: &(Key, Vec<u8>), keys: &BTreeSet<Key>) -> bool {
-    let holds = |key: &Key| {
-        let places = wanted.then(tree, *key).into_iter().flatten();
+/// Of the objects wanting one name: the one the client has there, and the one the server has there.
+fn pair(wanted: &Wanted<'_>, crowd: &Crowd) -> (Key, Key) {
+    let there = |tree: Side, key: &Key| {
+        let places = wanted.u.now(tree, *key).into_iter().flatten();
         places
             .into_iter()
-            .any(|place| wanted.u.slot(tree, place) == *slot)
+            .any(|place| wanted.u.slot(tree, place) == crowd.slot)
     };
-    let holding: Vec<Key> = keys.iter().copied().filter(holds).collect();
-    let blocked: Vec<Key> = holding
-        .iter()
-        .copied()
-        .filter(|key| wanted.both(*key))
-        .collect();
-    if holding.len() < 2 || blocked.is_empty() {
-        return false;
-    }
-    let waiting = holding.iter().any(|key| {
-        matches!(
-            wanted.of(*key).fate,
-            Fate::Apart(Why::Waits(_) | Why::Beneath(_))
-        )
-    });
-    if tree == Side::Base || waiting {
-        for key in blocked {
-            wanted.set_apart(key, Why::Waits(
-                "its name is still held by something that waits or is in conflict: `driftfs conflicts`, `driftfs st`".into(),
-            ));
-        }
-        return true;
-    }
-    let (key, other) = pair(wanted, slot, &holding);
-    for blocked in blocked {
-        wanted.set_apart(blocked, Why::Clash);
-    }
-    let clash = (ConflictKind::Occupied, Some(other), "name-taken");
-    wanted.verdicts[key.0].clashes.push(clash);
-    true
-}
-
-/// Of the objects wanting one name: the one the client has there, and another.
-fn pair(wanted: &Wanted<'_>, slot: &(Key, Vec<u8>), holding: &[Key]) -> (Key, Key) {
-    let there = |tree: Side, key: Key| {
-        let places = wanted.u.now(tree, key).into_iter().flatten();
-        places
-            .into_iter()
-            .any(|place| wanted.u.slot(tree, place) == *slot)
-    };
-    let rest: Vec<Key> = holding.to_vec();
-    let client = rest.iter().copied().find(|key| there(Side::Client, *key));
-    let key = client.unwrap_or(rest[0]);
-    let others = || rest.iter().copied().filter(|other| *other != key);
-    let server = others().find(|other| there(Side::Server, *other));
-    let other = server.or_else(|| others().next()).unwrap_or(key);
-    (key, other)
+    let all = &crowd.holding;
+    let client = all.iter().find(|key| there(Side::Client, key));
+    let key = *client.unwrap_or(&all[0]);
+    let others = || all.iter().filter(|other| **other != key);
+    let server = others().find(|other| there(Side::Server, other));
+    let other = server.or_else(|| others().next()).copied();
+    (key, other.unwrap_or(key))
 }
 
 /// No directory lies in itself. True when something changed.
 fn cycles(wanted: &mut Wanted<'_>) -> bool {
-    let mut changed = false;
+    let mut rings: BTreeMap<BTreeSet<Key>, Side> = BTreeMap::new();
     for tree in TREES {
         for key in wanted.u.keys().skip(1) {
             if moves(wanted, tree, key)
                 && let Some(ring) = ring(wanted, tree, key)
             {
-                untie(wanted, tree, &ring);
-                changed = true;
+                rings.entry(ring).or_insert(tree);
             }
         }
     }
-    changed
+    let knots: Vec<Knot> = rings
+        .into_iter()
+        .map(|(ring, tree)| knot(wanted, tree, &ring))
+        .collect();
+    for knot in &knots {
+        untie(wanted, knot);
+    }
+    !knots.is_empty()
 }
 
 /// True for a directory that shall lie elsewhere in this tree than now.
@@ -322,47 +341,63 @@ fn moves(wanted: &Wanted<'_>, tree: Side, key: Key) -> bool {
 }
 
 /// The directories from `start` upwards, if they lead back to it.
-fn ring(wanted: &Wanted<'_>, tree: Side, start: Key) -> Option<Vec<Key>> {
-    let mut seen = HashSet::from([start]);
-    let mut ring = vec![start];
+fn ring(wanted: &Wanted<'_>, tree: Side, start: Key) -> Option<BTreeSet<Key>> {
+    let mut ring = BTreeSet::from([start]);
     let mut at = wanted.parent_then(tree, start)?;
     while at != start {
-        if at == Key::ROOT || !seen.insert(at) {
+        if at == Key::ROOT || !ring.insert(at) {
             return None;
         }
-        ring.push(at);
         at = wanted.parent_then(tree, at)?;
     }
     Some(ring)
 }
 
-/// Leaves every moved directory of a ring where each side has it.
-fn untie(wanted: &mut Wanted<'_>, tree: Side, ring: &[Key]) {
+/// Directories that would lie in each other, and who moved them.
+struct Knot {
+    /// A ring in base alone waits for the conflict that holds it there.
+    base: bool,
+    by_client: BTreeSet<Key>,
+    by_server: BTreeSet<Key>,
+}
+
+fn knot(wanted: &Wanted<'_>, tree: Side, ring: &BTreeSet<Key>) -> Knot {
     let moved = |side: Side| -> BTreeSet<Key> {
         let keys = ring.iter().copied();
         keys.filter(|key| moves(wanted, side, *key)).collect()
     };
+    let base = tree == Side::Base;
     // What changes on the server was moved by the client, and the other way round.
-    let (by_client, by_server) = (moved(Side::Server), moved(Side::Client));
-    let mut movers = &by_client | &by_server;
-    if tree == Side::Base || movers.is_empty() {
-        movers.extend(ring.iter().copied().filter(|key| moves(wanted, tree, *key)));
-        for key in movers {
-            wanted.set_apart(key, Why::Waits(
-                "moving it waits for the conflict about a directory it would go into: `driftfs conflicts`".into(),
-            ));
-        }
-        return;
+    let mut by_client = moved(Side::Server);
+    if base {
+        by_client.extend(moved(Side::Base));
     }
+    Knot {
+        base,
+        by_client,
+        by_server: moved(Side::Client),
+    }
+}
+
+/// Leaves every moved directory of a knot where each side has it.
+fn untie(wanted: &mut Wanted<'_>, knot: &Knot) {
+    let movers = &knot.by_client | &knot.by_server;
     for key in &movers {
-        wanted.set_apart(*key, Why::Clash);
+        let why = if knot.base {
+            let reason = "moving it waits for the conflict about a directory it would go into: `driftfs conflicts`";
+            Why::Waits(reason.into())
+        } else {
+            Why::Clash
+        };
+        wanted.set_apart(*key, why);
     }
-    let key = by_client.first().or(movers.first()).copied();
-    let Some(key) = key else { return };
-    let mut others = by_server.iter().chain(&movers);
-    let other = others.find(|other| **other != key).copied();
-    let clash = (ConflictKind::DirCycle, other, "directory-cycle");
-    wanted.verdicts[key.0].clashes.push(clash);
+    let first = knot.by_client.first().or(movers.first());
+    if let (false, Some(key)) = (knot.base, first) {
+        let mut others = knot.by_server.iter().chain(&movers);
+        let other = others.find(|other| *other != key).copied();
+        let clash = (ConflictKind::DirCycle, other, "directory-cycle");
+        wanted.verdicts[key.0].clashes.push(clash);
+    }
 }
 
 /// Names the conflict about a directory that comes back, at the directory whose own contents are the reason: one whose

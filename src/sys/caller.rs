@@ -1,4 +1,4 @@
-//! What the process that waits for an answer is up to, and what ours may do.
+//! What the process that waits for an answer is up to.
 
 /// Signals whose default is to be ignored; a wait does not end for them (SIGCHLD, SIGCONT, SIGURG, SIGWINCH).
 const QUIET: u64 =
@@ -28,16 +28,6 @@ fn acts_on(status: &str) -> bool {
     let mask = |name| field(name).unwrap_or(0);
     let waiting = mask("SigPnd:") | mask("ShdPnd:");
     waiting & !mask("SigBlk:") & !mask("SigIgn:") & !QUIET != 0
-}
-
-/// True when we are root.
-pub fn is_root() -> bool {
-    nix::unistd::geteuid().is_root()
-}
-
-/// Number of processors we may run on; at least 1.
-pub fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, |n| n.get())
 }
 
 #[cfg(test)]

@@ -59,3 +59,13 @@ pub fn can_reflink(dir: &Path) -> Option<bool> {
     };
     Some(done == 0)
 }
+
+/// True when we are root.
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// Number of processors we may run on; at least 1.
+pub fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, |n| n.get())
+}

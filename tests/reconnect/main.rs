@@ -1,0 +1,5 @@
+//! A client that was away meets its server again: what either side did arrives, and nothing is lost.
+
+mod bed;
+mod both_sides;
+mod one_side;
