@@ -170,7 +170,9 @@ impl Bed {
 }
 
 fn gather(dir: &Path, found: &mut Vec<Vec<u8>>) {
-    let Ok(entries) = fs::read_dir(dir) else { return };
+    let Ok(entries) = fs::read_dir(dir) else {
+        return;
+    };
     for entry in entries {
         let entry = entry.unwrap();
         let kind = entry.file_type().unwrap();
@@ -182,12 +184,7 @@ fn gather(dir: &Path, found: &mut Vec<Vec<u8>>) {
     }
 }
 
-fn walk_server(
-    dir: &Path,
-    at: &str,
-    view: &mut View,
-    firsts: &mut BTreeMap<u64, String>,
-) {
+fn walk_server(dir: &Path, at: &str, view: &mut View, firsts: &mut BTreeMap<u64, String>) {
     let mut entries: Vec<_> = fs::read_dir(dir).unwrap().map(Result::unwrap).collect();
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
@@ -238,7 +235,9 @@ impl Client {
     /// The node at a path.
     pub fn ino(&self, text: &str) -> Ino {
         let node = self.tree.meta().read(|rows| rows.resolve(&path(text)));
-        node.expect("the database").unwrap_or_else(|| panic!("{text} is not there")).ino
+        node.expect("the database")
+            .unwrap_or_else(|| panic!("{text} is not there"))
+            .ino
     }
 
     fn parent(&self, text: &str) -> (Ino, Name) {
@@ -252,7 +251,11 @@ impl Client {
         let mut left = vec![Ino::ROOT];
         while let Some(dir) = left.pop() {
             self.fetch.names(dir, soon()).expect("names");
-            for (_, seen) in self.tree.list(dir, Cookie(0), usize::MAX >> 1).expect("a listing") {
+            for (_, seen) in self
+                .tree
+                .list(dir, Cookie(0), usize::MAX >> 1)
+                .expect("a listing")
+            {
                 match seen.node.attrs.kind {
                     Kind::Dir => left.push(seen.node.ino),
                     Kind::File => self.fetch.bytes(seen.node.ino, soon()).expect("bytes"),
@@ -270,7 +273,11 @@ impl Client {
             rdev: 0,
             target: target.map(|target| target.as_bytes().to_vec()),
         };
-        self.tree.create(parent, &name, &new, ME).expect("created").node.ino
+        self.tree
+            .create(parent, &name, &new, ME)
+            .expect("created")
+            .node
+            .ino
     }
 
     pub fn mkdir(&self, text: &str) {
@@ -288,8 +295,13 @@ impl Client {
 
     /// Truncates and writes.
     pub fn write(&self, text: &str, bytes: &[u8]) {
-        let handle = self.tree.open_file(self.ino(text), true, true, ME).expect("opened");
-        self.tree.write(&handle, 0, bytes, false, false, ME).expect("written");
+        let handle = self
+            .tree
+            .open_file(self.ino(text), true, true, ME)
+            .expect("opened");
+        self.tree
+            .write(&handle, 0, bytes, false, false, ME)
+            .expect("written");
         self.tree.flush(&handle).expect("flushed");
     }
 
@@ -303,12 +315,16 @@ impl Client {
     pub fn rename(&self, from: &str, to: &str) {
         let (from, to) = (self.parent(from), self.parent(to));
         let (from, to) = ((from.0, &from.1), (to.0, &to.1));
-        self.tree.rename(from, to, RenameMode::Replace, ME).expect("renamed");
+        self.tree
+            .rename(from, to, RenameMode::Replace, ME)
+            .expect("renamed");
     }
 
     pub fn link(&self, from: &str, to: &str) {
         let (parent, name) = self.parent(to);
-        self.tree.link(self.ino(from), parent, &name, ME).expect("linked");
+        self.tree
+            .link(self.ino(from), parent, &name, ME)
+            .expect("linked");
     }
 
     pub fn chmod(&self, text: &str, mode: u32) {
@@ -316,7 +332,9 @@ impl Client {
             mode: Some(mode),
             ..SetAttrs::default()
         };
-        self.tree.set_attrs(self.ino(text), &set, false, ME).expect("chmod");
+        self.tree
+            .set_attrs(self.ino(text), &set, false, ME)
+            .expect("chmod");
     }
 
     pub fn touch(&self, text: &str, sec: i64) {
@@ -325,7 +343,9 @@ impl Client {
             mtime: Some(SetTime::To(time)),
             ..SetAttrs::default()
         };
-        self.tree.set_attrs(self.ino(text), &set, false, ME).expect("utimens");
+        self.tree
+            .set_attrs(self.ino(text), &set, false, ME)
+            .expect("utimens");
     }
 
     /// Removes a file, or a directory with all in it.
@@ -336,7 +356,11 @@ impl Client {
             self.tree.unlink(parent, &name, ME).expect("unlinked");
             return;
         }
-        for (entry, _) in self.tree.list(ino, Cookie(0), usize::MAX >> 1).expect("a listing") {
+        for (entry, _) in self
+            .tree
+            .list(ino, Cookie(0), usize::MAX >> 1)
+            .expect("a listing")
+        {
             self.remove(&join(text, &entry.name.to_string()));
         }
         self.tree.rmdir(parent, &name, ME).expect("rmdir");
@@ -364,12 +388,18 @@ impl Client {
 
     fn walk(&self, dir: Ino, at: &str, view: &mut View, firsts: &mut BTreeMap<Ino, String>) {
         self.fetch.names(dir, soon()).expect("names");
-        let mut entries = self.tree.list(dir, Cookie(0), usize::MAX >> 1).expect("a listing");
+        let mut entries = self
+            .tree
+            .list(dir, Cookie(0), usize::MAX >> 1)
+            .expect("a listing");
         entries.sort_by(|a, b| a.0.name.cmp(&b.0.name));
         for (entry, seen) in entries {
             let node = seen.node;
             let path = join(at, &entry.name.to_string());
-            let first = firsts.entry(node.ino).or_insert_with(|| path.clone()).clone();
+            let first = firsts
+                .entry(node.ino)
+                .or_insert_with(|| path.clone())
+                .clone();
             let content = match node.attrs.kind {
                 Kind::File => self.read_ino(node.ino),
                 Kind::Symlink => node.target.clone().unwrap_or_default(),

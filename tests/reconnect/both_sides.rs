@@ -10,7 +10,10 @@ fn text_is_merged() {
     client.write("docs/plan.md", b"ONE\ntwo\nthree\nfour\nfive\nsix\nseven\n");
     bed.server_save("docs/plan.md", b"one\ntwo\nthree\nfour\nfive\nsix\nSEVEN\n");
     let report = client.sync();
-    assert_eq!(client.read("docs/plan.md"), b"ONE\ntwo\nthree\nfour\nfive\nsix\nSEVEN\n");
+    assert_eq!(
+        client.read("docs/plan.md"),
+        b"ONE\ntwo\nthree\nfour\nfive\nsix\nSEVEN\n"
+    );
     assert_eq!(report.merged.len(), 1, "{report:#?}");
     settled(&bed, &client, &report);
 }
@@ -32,8 +35,19 @@ fn a_clash_keeps_both_and_blocks_only_itself() {
     let again = client.sync();
     assert!(again.is_quiet(), "{again:#?}");
     assert_eq!(again.conflicts.len(), 1, "it stays listed");
-    assert_eq!(client.tree.meta().read(|rows| rows.conflicts()).unwrap().len(), 1);
-    assert_eq!(every_version(&bed, &client, &[b"a\n", b"mine\n", b"theirs\n"]), Vec::<String>::new());
+    assert_eq!(
+        client
+            .tree
+            .meta()
+            .read(|rows| rows.conflicts())
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(
+        every_version(&bed, &client, &[b"a\n", b"mine\n", b"theirs\n"]),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
@@ -75,7 +89,11 @@ fn created_differently_on_both_sides_is_a_conflict() {
     client.create("both", b"mine\n");
     bed.server_write("both", b"theirs\n");
     let report = client.sync();
-    assert_eq!(report.conflicts[0].kind, ConflictKind::Created, "{report:#?}");
+    assert_eq!(
+        report.conflicts[0].kind,
+        ConflictKind::Created,
+        "{report:#?}"
+    );
     assert_eq!(client.read("both"), b"mine\n");
     assert_eq!(bed.server_read("both"), b"theirs\n");
 }
@@ -103,6 +121,10 @@ pub fn every_version(bed: &Bed, client: &Client, versions: &[&[u8]]) -> Vec<Stri
         std::io::Read::read_to_end(&mut file, &mut bytes).unwrap();
         all.push(bytes);
     }
-    let missing = versions.iter().filter(|one| !all.iter().any(|have| have == *one));
-    missing.map(|one| String::from_utf8_lossy(one).into_owned()).collect()
+    let missing = versions
+        .iter()
+        .filter(|one| !all.iter().any(|have| have == *one));
+    missing
+        .map(|one| String::from_utf8_lossy(one).into_owned())
+        .collect()
 }

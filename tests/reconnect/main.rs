@@ -3,4 +3,5 @@
 mod bed;
 mod both_sides;
 mod crash;
+mod meddler;
 mod one_side;

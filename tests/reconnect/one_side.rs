@@ -43,7 +43,10 @@ fn nothing_changed_is_nothing_done() {
     let (bed, client) = known();
     let report = client.sync();
     assert!(report.is_quiet(), "{report:#?}");
-    assert!(!bed.server.join(".driftfs").exists(), "a run without a push makes nothing on the server");
+    assert!(
+        !bed.server.join(".driftfs").exists(),
+        "a run without a push makes nothing on the server"
+    );
     settled(&bed, &client, &report);
 }
 
@@ -68,7 +71,10 @@ fn what_the_client_did_arrives() {
     assert_eq!(bed.server_view(), wanted);
     settled(&bed, &client, &report);
     let kept = bed.kept_on_server();
-    assert!(kept.contains(&b"a\n".to_vec()) && kept.contains(&b"x\n".to_vec()), "replaced and removed versions stay");
+    assert!(
+        kept.contains(&b"a\n".to_vec()) && kept.contains(&b"x\n".to_vec()),
+        "replaced and removed versions stay"
+    );
 }
 
 #[test]
@@ -100,7 +106,13 @@ fn untouched_files_stay_untouched_on_the_server() {
     let (bed, client) = known();
     let look = || {
         let meta = std::fs::metadata(bed.server.join("docs/old/y")).unwrap();
-        (meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec())
+        (
+            meta.ino(),
+            meta.mtime(),
+            meta.mtime_nsec(),
+            meta.ctime(),
+            meta.ctime_nsec(),
+        )
     };
     let before = look();
     client.write("a.txt", b"edited\n");
@@ -126,7 +138,10 @@ fn times_travel_with_the_bytes() {
     client.touch("b.txt", 1_100_000_000);
     let report = client.sync();
     let mtime = |path: &str| std::fs::metadata(bed.server.join(path)).unwrap().mtime();
-    assert_eq!((mtime("a.txt"), mtime("b.txt")), (1_000_000_000, 1_100_000_000));
+    assert_eq!(
+        (mtime("a.txt"), mtime("b.txt")),
+        (1_000_000_000, 1_100_000_000)
+    );
     settled(&bed, &client, &report);
 }
 
@@ -152,7 +167,10 @@ fn an_emptied_server_is_not_believed() {
     let report = client.sync();
     assert!(report.brake.is_some(), "{report:#?}");
     assert_eq!(client.view(), wanted);
-    let report = client.re.run(&driftfs::reintegrate::Mode::Approved).unwrap();
+    let report = client
+        .re
+        .run(&driftfs::reintegrate::Mode::Approved)
+        .unwrap();
     assert!(report.brake.is_none());
     assert_eq!(client.view(), bed.server_view());
 }
