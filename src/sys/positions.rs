@@ -4,11 +4,8 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::fcntl::FallocateFlags;
-
-use crate::model::Time;
 
 /// Reads up to `len` bytes at `offset`; fewer only at the end of the file.
 pub fn read_at(file: &File, offset: u64, len: usize) -> io::Result<Vec<u8>> {
@@ -109,19 +106,6 @@ pub fn copy_at(
     Ok(done)
 }
 
-/// Sets the time of the last write.
-pub fn set_mtime(file: &File, mtime: Time) -> io::Result<()> {
-    let whole = Duration::from_secs(mtime.sec.unsigned_abs());
-    let base = if mtime.sec < 0 {
-        UNIX_EPOCH.checked_sub(whole)
-    } else {
-        UNIX_EPOCH.checked_add(whole)
-    };
-    let time: Option<SystemTime> =
-        base.and_then(|t| t.checked_add(Duration::from_nanos(u64::from(mtime.nsec))));
-    file.set_modified(time.ok_or(io::ErrorKind::InvalidInput)?)
-}
-
 /// Waits until the bytes of a file (and what is needed to find them) are on disk.
 pub fn sync_data(file: &File) -> io::Result<()> {
     file.sync_data()
@@ -160,11 +144,11 @@ mod tests {
     fn a_time_before_1970_is_kept() {
         let file = tempfile::tempfile().unwrap();
         for sec in [-5, 7] {
-            let time = Time {
+            let time = crate::model::Time {
                 sec,
                 nsec: 250_000_000,
             };
-            set_mtime(&file, time).unwrap();
+            crate::sys::set_mtime(&file, time).unwrap();
             assert_eq!(crate::sys::stat_of(&file).unwrap().mtime, time);
         }
     }
