@@ -23,6 +23,8 @@ pub(super) struct Joined<'a> {
     pub(super) strangers: HashSet<Sid>,
     /// True when the whole tree was looked at: what is nowhere is gone.
     pub(super) whole: bool,
+    /// True when the lower's numbers stay.
+    pub(super) stable_numbers: bool,
     /// Nodes with a writer.
     pub(super) written: HashSet<Ino>,
 }
@@ -39,6 +41,8 @@ struct Ids {
 pub(super) struct Built {
     pub(super) universe: Universe,
     pub(super) read: BTreeMap<Key, ObjectId>,
+    /// Server objects whose numbers may be taken over for new nodes.
+    pub(super) numbered: BTreeSet<Key>,
     /// True when something is not where it was and this scan did not look everywhere.
     pub(super) wants_whole: bool,
 }
@@ -53,6 +57,7 @@ impl Joined<'_> {
                 case_sensitive: true,
             },
             read: BTreeMap::new(),
+            numbered: BTreeSet::new(),
             wants_whole: false,
         };
         let dirs = self.fates_of_dirs(&keys);
@@ -61,9 +66,17 @@ impl Joined<'_> {
             built.wants_whole |= fate == Fate::Elsewhere;
             let (object, read) = self.object(ids, fate, &keys, tree, comparer)?;
             built.universe.objects.push(object);
+            if ids.sid.is_some_and(|sid| self.numbered(sid)) {
+                built.numbered.insert(Key(index));
+            }
             built.read.extend(read.map(|id| (Key(index), id)));
         }
         Ok(built)
+    }
+
+    fn numbered(&self, sid: Sid) -> bool {
+        let seen = self.server.get(sid).seen.as_ref();
+        self.stable_numbers && seen.is_some_and(|seen| seen.same_device)
     }
 
     fn object(

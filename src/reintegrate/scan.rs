@@ -1,6 +1,6 @@
 //! Looking: base, live and the server's side, joined by identity into a [`Universe`]. Changes nothing.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::build::{Built, Joined};
@@ -53,8 +53,12 @@ pub struct Scan {
     pub universe: Universe,
     /// Server bytes that were read for comparing, sealed. They stay while this value lives.
     pub read: BTreeMap<Key, ObjectId>,
-    _kept: Kept,
-    _hold: Hold,
+    /// Server objects whose numbers may be taken over for new nodes.
+    pub numbered: BTreeSet<Key>,
+    /// Keeps what was read from being swept.
+    pub kept: Kept,
+    /// Keeps refreshes from moving base.
+    pub hold: Hold,
 }
 
 /// Whether a stored conflict is still the same one: neither side changed since.
@@ -89,12 +93,18 @@ pub fn scan(
     if built.wants_whole {
         fetch.want_sync();
     }
-    let Built { universe, read, .. } = built;
+    let Built {
+        universe,
+        read,
+        numbered,
+        ..
+    } = built;
     Ok(Scan {
         universe: with_conflicts(tree, universe, standing)?,
         read,
-        _kept: comparer.into_kept(),
-        _hold: hold,
+        numbered,
+        kept: comparer.into_kept(),
+        hold,
     })
 }
 
@@ -152,6 +162,7 @@ fn join<'a>(
         both,
         strangers,
         whole,
+        stable_numbers: mask.ino,
         written: tree.written_now().into_iter().collect(),
     })
 }
