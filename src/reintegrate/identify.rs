@@ -96,3 +96,83 @@ fn by_number(base: &BaseTree, server: &ServerTree, mask: &Mask, identity: &mut I
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::trees::small::{base, server};
+    use super::*;
+    use crate::model::Kind::{Dir, File};
+
+    /// Where (by row of the server, from 1) each base object (from 2) is.
+    fn found(base: &BaseTree, server: &ServerTree, mask: &Mask) -> Vec<Option<usize>> {
+        let identity = identify(base, server, mask);
+        let count = base.nodes.len() as u64;
+        let of = |bid| identity.server_of.get(&Bid(bid)).map(|sid| sid.0);
+        (2..=count).map(of).collect()
+    }
+
+    const NO_NUMBERS: Mask = Mask {
+        ino: false,
+        btime: false,
+        ..Mask::ALL
+    };
+
+    #[test]
+    fn a_moved_file_is_found_by_its_number() {
+        let base = base(&[(2, 1, "d", Dir, 20), (3, 1, "f", File, 30)]);
+        let server = server(&[(0, "d", Dir, 20), (1, "g", File, 30)]);
+        assert_eq!(found(&base, &server, &Mask::ALL), [Some(1), Some(2)]);
+        assert_eq!(found(&base, &server, &NO_NUMBERS), [Some(1), None]);
+    }
+
+    #[test]
+    fn a_moved_directory_takes_replaced_entries_along() {
+        let base = base(&[(2, 1, "d", Dir, 20), (3, 2, "f", File, 30)]);
+        // Moved to `e`, and `f` in it saved anew by an editor.
+        let server = server(&[(0, "e", Dir, 20), (1, "f", File, 31)]);
+        assert_eq!(found(&base, &server, &Mask::ALL), [Some(1), Some(2)]);
+    }
+
+    #[test]
+    fn an_editors_save_keeps_the_identity() {
+        let base = base(&[(2, 1, "f", File, 20)]);
+        let server = server(&[(0, "f", File, 99)]);
+        assert_eq!(found(&base, &server, &Mask::ALL), [Some(1)]);
+    }
+
+    #[test]
+    fn what_replaced_a_moved_file_is_new() {
+        let base = base(&[(2, 1, "f", File, 20)]);
+        let server = server(&[(0, "f", File, 99), (0, "f~", File, 20)]);
+        assert_eq!(found(&base, &server, &Mask::ALL), [Some(2)]);
+    }
+
+    #[test]
+    fn two_files_that_changed_places_are_both_found() {
+        let base = base(&[(2, 1, "a", File, 20), (3, 1, "b", File, 30)]);
+        let server = server(&[(0, "a", File, 30), (0, "b", File, 20)]);
+        assert_eq!(found(&base, &server, &Mask::ALL), [Some(2), Some(1)]);
+    }
+
+    #[test]
+    fn one_renamed_over_the_other_leaves_the_other_nowhere() {
+        let base = base(&[(2, 1, "a", File, 20), (3, 1, "b", File, 30)]);
+        let server = server(&[(0, "b", File, 20)]);
+        assert_eq!(found(&base, &server, &Mask::ALL), [Some(1), None]);
+    }
+
+    #[test]
+    fn another_kind_at_the_place_is_another_object() {
+        let base = base(&[(2, 1, "a", File, 20)]);
+        let server = server(&[(0, "a", Dir, 21)]);
+        assert_eq!(found(&base, &server, &Mask::ALL), [None]);
+    }
+
+    #[test]
+    fn a_hard_link_is_one_object_met_twice() {
+        let base = base(&[(2, 1, "a", File, 20)]);
+        let server = server(&[(0, "a", File, 20), (0, "b", File, 20)]);
+        assert_eq!(server.get(Sid(1)).places.len(), 2);
+        assert_eq!(found(&base, &server, &Mask::ALL), [Some(1)]);
+    }
+}

@@ -206,7 +206,6 @@ impl Job<'_> {
         let standing = self.world.get_mut(key);
         if let Some(seen) = seen {
             standing.stamp = Some(seen.stamp);
-            standing.attrs = Some(seen.attrs);
             standing.agreed = true;
         }
     }
@@ -216,7 +215,6 @@ impl Job<'_> {
         let standing = self.world.get_mut(key);
         if let (Some(seen), Some(was)) = (seen, standing.stamp) {
             standing.stamp = Some(carried(&was, &seen.stamp, mtime_set));
-            standing.attrs = Some(seen.attrs);
         }
     }
 }

@@ -116,7 +116,7 @@ impl Reintegrate {
 
     /// Gives true when another round is worth it.
     fn round(&self, mode: &Mode, report: &mut Report, mask: Mask) -> Result<bool, Stop> {
-        let scan = self.scan(mode)?;
+        let scan = self.look(mode, mask)?;
         let (plan, brake) = decide(&scan.universe);
         report.pending.extend(plan.pending.iter().cloned());
         report.notes.extend(plan.notes.iter().cloned());
@@ -149,7 +149,9 @@ impl Reintegrate {
     /// What a sync would do. Changes nothing.
     pub fn preview(&self) -> Result<Preview, Failure> {
         let _one = self.one();
-        let scan = self.scan(&Mode::Sync).map_err(|stop| match stop {
+        let mask = self.fetch.mask().map_err(Stop::from);
+        let looked = mask.and_then(|mask| self.look(&Mode::Sync, mask));
+        let scan = looked.map_err(|stop| match stop {
             Stop::Fatal(failure) => failure,
             Stop::Later(why) | Stop::Pending(why) | Stop::Link(why) => Failure::Scan(why),
             Stop::Conflict => Failure::Scan("a conflict is in the way".into()),

@@ -404,18 +404,21 @@ impl Walk<'_> {
             .unwrap_or_default()
     }
 
+    /// Base follows every step.
     fn done(&mut self, draft: &Draft) {
-        let gone = match &draft.action {
-            Action::Unlink(place) => self.place(draft.side, draft.key).as_ref() == Some(place),
-            _ => false,
-        };
-        if let Some(to) = &draft.adds {
-            self.moved.insert((draft.side, draft.key), to.clone());
-        } else if gone {
-            let now = self.u.now(draft.side, draft.key).into_iter().flatten();
-            let mut rest = now.filter(|place| !draft.frees.contains(place));
-            if let Some(place) = rest.next() {
-                self.moved.insert((draft.side, draft.key), place.clone());
+        for tree in BTreeSet::from([draft.side, Side::Base]) {
+            let lost = match &draft.action {
+                Action::Unlink(place) => self.place(tree, draft.key).as_ref() == Some(place),
+                _ => false,
+            };
+            if let Some(to) = &draft.adds {
+                self.moved.insert((tree, draft.key), to.clone());
+            } else if lost {
+                let now = self.u.now(tree, draft.key).into_iter().flatten();
+                let mut rest = now.filter(|place| !draft.frees.contains(place));
+                if let Some(place) = rest.next() {
+                    self.moved.insert((tree, draft.key), place.clone());
+                }
             }
         }
     }

@@ -5,7 +5,8 @@
 //! becomes the server's version (one transaction), then the live file is an ordinary one-sided change and is pushed.
 //!
 //! What a step does to base, exactly. `Make`: base becomes the other side's version with that one place, whatever base
-//! said before (on [`Side::Base`]: the server's version). `Move`, `Link`, `Unlink`: the same change of the places.
+//! said before. On [`Side::Base`] both made it alike, and base becomes the client's version less the xattrs the server
+//! has not: what else differs then looks like the server's change, also to a run after a crash, and follows as `Attrs`. `Move`, `Link`, `Unlink`: the same change of the places.
 //! `Remove`: the base object goes. `Bytes`, `Attrs`: the same values ([`Side::Base`]: those both sides have). A `Make` of
 //! a directory gives its owner at least `rwx`; when its mode says less, an `Attrs` step at the end sets it, so that it
 //! can be filled meanwhile. Every step leaves all three trees valid trees: no name held twice, no directory in itself.

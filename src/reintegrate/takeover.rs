@@ -85,3 +85,115 @@ pub(super) fn made_on_both(
     }
     pairs
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::identify::identify;
+    use super::super::trees::small::{attrs, base, name, server};
+    use super::*;
+    use crate::model::Kind::{self, Dir, File};
+    use crate::model::{Bytes, Epoch, Mask};
+
+    /// Live: `(ino, dir, name, kind, bid, dirty)`.
+    fn live(rows: &[(u64, u64, &str, Kind, Option<u64>, Dirty)]) -> LiveTree {
+        let mut tree = LiveTree::default();
+        tree.put(node(1, Dir, Some(1), Dirty::CLEAN));
+        for (ino, dir, text, kind, bid, dirty) in rows {
+            tree.put(node(*ino, *kind, *bid, *dirty));
+            tree.name(Ino(*dir), name(text), Ino(*ino));
+        }
+        tree
+    }
+
+    fn node(ino: u64, kind: Kind, bid: Option<u64>, dirty: Dirty) -> Node {
+        Node {
+            ino: Ino(ino),
+            bid: bid.map(Bid),
+            attrs: attrs(kind),
+            nlink: 1,
+            target: None,
+            xattrs: Default::default(),
+            since: Epoch(1),
+            bytes_since: Epoch(1),
+            rev: 1,
+            dirty,
+            writer: 0,
+            live_stat: None,
+            durable: true,
+            listed: None,
+            fetched: None,
+            bytes: Bytes::Absent,
+        }
+    }
+
+    #[test]
+    fn the_node_at_the_base_place_inherits() {
+        let base = base(&[(2, 1, "f", File, 20)]);
+        let live = live(&[
+            (10, 1, "f~", File, Some(2), Dirty::CLEAN),
+            (11, 1, "f", File, Some(2), Dirty::BYTES),
+        ]);
+        let heirs = heirs(&base, &live);
+        assert_eq!(heirs.heir_of.get(&Bid(2)), Some(&Ino(11)));
+        assert_eq!(heirs.base_of.get(&Ino(10)), None);
+    }
+
+    #[test]
+    fn else_the_unwritten_one_else_the_oldest() {
+        let base = base(&[(2, 1, "f", File, 20), (3, 1, "g", File, 30)]);
+        let live = live(&[
+            (10, 1, "a", File, Some(2), Dirty::BYTES),
+            (11, 1, "b", File, Some(2), Dirty::CLEAN),
+            (12, 1, "c", File, Some(3), Dirty::BYTES),
+            (13, 1, "d", File, Some(3), Dirty::BYTES),
+        ]);
+        let heirs = heirs(&base, &live);
+        assert_eq!(heirs.heir_of.get(&Bid(2)), Some(&Ino(11)));
+        assert_eq!(heirs.heir_of.get(&Bid(3)), Some(&Ino(12)));
+    }
+
+    #[test]
+    fn inside_a_directory_that_was_renamed_the_place_still_counts() {
+        let base = base(&[(2, 1, "d", Dir, 20), (3, 2, "f", File, 30)]);
+        let live = live(&[
+            (10, 1, "e", Dir, Some(2), Dirty::NAMES),
+            (11, 1, "f", File, Some(3), Dirty::CLEAN),
+            (12, 10, "f", File, Some(3), Dirty::BYTES),
+        ]);
+        assert_eq!(heirs(&base, &live).heir_of.get(&Bid(3)), Some(&Ino(12)));
+    }
+
+    #[test]
+    fn what_both_made_is_one_object_directories_with_what_is_in_them() {
+        let base = base(&[]);
+        let live = live(&[
+            (10, 1, "d", Dir, None, Dirty::NAMES),
+            (11, 10, "f", File, None, Dirty::NAMES),
+            (12, 10, "k", File, None, Dirty::NAMES),
+            (13, 10, "mine", File, None, Dirty::NAMES),
+        ]);
+        let server = server(&[
+            (0, "d", Dir, 20),
+            (1, "f", File, 21),
+            (1, "k", Dir, 22),
+            (1, "theirs", File, 23),
+        ]);
+        let identity = identify(&base, &server, &Mask::ALL);
+        let both = made_on_both(&live, &server, &identity, &heirs(&base, &live));
+        let expected = HashMap::from([(Sid(1), Ino(10)), (Sid(2), Ino(11))]);
+        assert_eq!(both, expected);
+    }
+
+    #[test]
+    fn a_moved_object_is_not_one_with_what_was_made_at_its_new_place() {
+        let base = base(&[(2, 1, "old", File, 20)]);
+        let live = live(&[
+            (10, 1, "old", File, Some(2), Dirty::CLEAN),
+            (11, 1, "new", File, None, Dirty::NAMES),
+        ]);
+        let server = server(&[(0, "new", File, 20)]);
+        let identity = identify(&base, &server, &Mask::ALL);
+        let both = made_on_both(&live, &server, &identity, &heirs(&base, &live));
+        assert!(both.is_empty());
+    }
+}

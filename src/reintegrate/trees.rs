@@ -281,3 +281,87 @@ impl ServerTree {
 fn hard_linked(seen: &Observed) -> bool {
     seen.nlink > 1 && seen.stamp.kind != Kind::Dir
 }
+
+/// Small trees, written down in a line each, for the tests of this room.
+#[cfg(test)]
+pub(super) mod small {
+    use super::*;
+    use crate::model::{Attrs, Time};
+
+    pub fn name(text: &str) -> Name {
+        Name::try_from(text).expect("a name in a test")
+    }
+
+    pub fn stamp(kind: Kind, ino: u64, born: i64) -> Stamp {
+        let time = |sec| Time { sec, nsec: 0 };
+        Stamp {
+            kind,
+            size: 1,
+            mtime: time(100),
+            ctime: time(100),
+            ino,
+            btime: Some(time(born)),
+            hash: None,
+            racy: false,
+        }
+    }
+
+    pub fn attrs(kind: Kind) -> Attrs {
+        Attrs {
+            kind,
+            mode: 0o755,
+            uid: 0,
+            gid: 0,
+            rdev: 0,
+            size: 1,
+            mtime: Time::default(),
+            ctime: Time::default(),
+            atime: Time::default(),
+        }
+    }
+
+    /// Base: `(bid, dir, name, kind, lower number)`. Births are the numbers.
+    pub fn base(rows: &[(u64, u64, &str, Kind, u64)]) -> BaseTree {
+        let mut tree = BaseTree::default();
+        let mut put = |bid, kind, ino| {
+            tree.put(BaseNode {
+                bid: Bid(bid),
+                attrs: attrs(kind),
+                target: None,
+                xattrs: None,
+                stamp: stamp(kind, ino, ino as i64),
+                object: None,
+                hash: None,
+            });
+        };
+        put(1, Kind::Dir, 1);
+        for (bid, _, _, kind, ino) in rows {
+            put(*bid, *kind, *ino);
+        }
+        for (bid, dir, text, ..) in rows {
+            tree.name(Bid(*dir), name(text), Bid(*bid));
+        }
+        tree
+    }
+
+    /// The server, every directory listed: `(directory by index of its row from 1, 0: the root; name, kind, number)`.
+    pub fn server(rows: &[(usize, &str, Kind, u64)]) -> ServerTree {
+        let mut tree = ServerTree::new();
+        let mut sids = vec![Sid::ROOT];
+        for (dir, text, kind, ino) in rows {
+            let entry = Listed {
+                name: name(text),
+                seen: Observed {
+                    stamp: stamp(*kind, *ino, *ino as i64),
+                    attrs: attrs(*kind),
+                    nlink: 2,
+                    same_device: true,
+                    target: None,
+                    xattrs: None,
+                },
+            };
+            sids.push(tree.meet(sids[*dir], &entry, &Mask::ALL));
+        }
+        tree
+    }
+}

@@ -158,14 +158,16 @@ impl World {
 
     fn give(&mut self, id: Id, place: At, side: Side) -> Result<(), String> {
         let from = match side {
-            Side::Server => Side::Client,
-            Side::Client | Side::Base => Side::Server,
+            Side::Server | Side::Base => Side::Client,
+            Side::Client => Side::Server,
         };
-        let mut node = self
-            .tree(from)
-            .get(&id)
-            .cloned()
-            .ok_or("nothing to make it from")?;
+        let source = self.tree(from).get(&id).cloned();
+        let mut node = source.ok_or("nothing to make it from")?;
+        if side == Side::Base {
+            let other = self.server.get(&id).ok_or("only one side made it")?;
+            let xattrs = &mut node.xattrs;
+            xattrs.retain(|name, value| other.xattrs.get(name) == Some(value));
+        }
         if node.kind == Kind::Dir && side != Side::Base {
             node.mode |= 0o700;
         }
