@@ -15,14 +15,10 @@ const CLIENT: &str = "client";
 /// The client of a mount's agents; the first one is started by the first question.
 pub(super) fn client(place: &Place, meta: &Meta, gate: &Arc<Gate>) -> io::Result<Arc<AgentClient>> {
     let gate = gate.clone();
-    let config = AgentConfig {
-        program: sys::own_program()?,
-        lower: place.lower.clone(),
-        client: client_name(meta)?,
-        covered: place.covers(),
-        accept: Arc::new(move |probe| gate.accepts(probe)),
-    };
-    Ok(Arc::new(AgentClient::new(config)))
+    let mut config = AgentConfig::new(sys::own_program()?, &place.lower, &client_name(meta)?);
+    config.covered = place.covers();
+    config.accept = Arc::new(move |probe| gate.accepts(probe));
+    Ok(Arc::new(AgentClient::new(config)?))
 }
 
 /// A name no other client of the share has, made once per state directory.
