@@ -42,5 +42,6 @@ mod walk;
 mod world;
 
 pub use report::{Disagreement, Line, Report};
+pub use resolve::{Resolved, Take, Unresolved, resolve};
 pub use run::{Mode, Points, Preview, Reintegrate};
 pub use trouble::Failure;
