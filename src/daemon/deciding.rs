@@ -67,7 +67,11 @@ fn hidden(engine: &Engine, path: &RelPath, word: &str) -> PathBuf {
     };
     let lives = engine.meta().read(|rows| rows.resolve(&dir));
     if lives.is_ok_and(|node: Option<crate::meta::Node>| node.is_some()) {
-        let dir = if dir.is_root() { mount.clone() } else { mount.join(dir.os()) };
+        let dir = if dir.is_root() {
+            mount.clone()
+        } else {
+            mount.join(dir.os())
+        };
         dir.join(".drift").join(word).join(name.os())
     } else {
         mount.join(".drift").join(word).join(path.os())
@@ -75,7 +79,11 @@ fn hidden(engine: &Engine, path: &RelPath, word: &str) -> PathBuf {
 }
 
 /// `driftfs resolve`. A directory means every conflict in it.
-pub(super) fn resolve(engine: &Engine, take: Take, paths: &[JsonPath]) -> Result<Resolved, Refusal> {
+pub(super) fn resolve(
+    engine: &Engine,
+    take: Take,
+    paths: &[JsonPath],
+) -> Result<Resolved, Refusal> {
     let mut resolved = Vec::new();
     for path in paths {
         let rel = path
@@ -135,7 +143,11 @@ pub(super) fn by_word(engine: &Engine, ino: Ino, word: &str) -> Result<(), Strin
         "base" => Take::Base,
         "both" => Take::Both,
         "merged" => Take::Merged,
-        _ => return Err(format!("`{word}` is none of: client server base both merged")),
+        _ => {
+            return Err(format!(
+                "`{word}` is none of: client server base both merged"
+            ));
+        }
     };
     let conflicts = engine
         .meta()
