@@ -86,7 +86,11 @@ impl Reintegrate {
         let _hold = self.fetch.hold();
         let mut report = Report::default();
         let ran = self.rounds(mode, &mut report);
+        if let Ok(stored) = self.stored() {
+            report.conflicts = stored;
+        }
         self.fetch.look_again();
+        self.sweep(&report);
         match ran {
             Ok(()) => Ok(report),
             Err(Stop::Fatal(failure)) => Err(failure),
@@ -97,6 +101,16 @@ impl Reintegrate {
             }
             Err(Stop::Later(why) | Stop::Pending(why)) => Err(Failure::Scan(why)),
             Err(Stop::Conflict) => Ok(report),
+        }
+    }
+
+    /// Files nobody needs any more go now, while no other run can have made one that no row names yet.
+    fn sweep(&self, report: &Report) {
+        if report.is_quiet() {
+            return;
+        }
+        if let Err(error) = self.tree.sweep() {
+            tracing::warn!(%error, "files that are not needed any more stay until the next sync");
         }
     }
 
@@ -137,6 +151,9 @@ impl Reintegrate {
         job.refresh_stamps()
             .and_then(|()| job.store_clashes(&plan))?;
         let carried = job.carry_out(&plan, &wanted);
+        if !matches!(mode, Mode::Push(_)) {
+            job.drop_settled(&plan)?;
+        }
         let (again, later) = job.tidy_up()?;
         carried.map_err(Stop::Fatal)?;
         let last = report.rounds >= ROUNDS || done_so_far(report) == before;
