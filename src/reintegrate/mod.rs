@@ -41,7 +41,7 @@ pub mod universe;
 mod walk;
 mod world;
 
-pub use resolve::{Take, resolve};
 pub use report::{Disagreement, Line, Report};
+pub use resolve::{Take, resolve};
 pub use run::{Mode, Points, Preview, Reintegrate};
 pub use trouble::Failure;
