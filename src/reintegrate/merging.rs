@@ -44,10 +44,21 @@ impl Job<'_> {
                 self.place_merged(key, ino, bid, object, &versions, path)
             }
             proposal => {
-                let merged = proposal
+                let object = proposal
                     .map(|one| self.seal_bytes(&one.bytes))
                     .transpose()?;
-                self.store_conflict(key, ConflictKind::Content, path, merged)?;
+                let merged = object.map(|object| Proposal {
+                    object,
+                    markers: true,
+                });
+                let clash = Clash {
+                    key,
+                    other: None,
+                    kind: ConflictKind::Content,
+                    path: path.clone(),
+                    rule: step.rule,
+                };
+                self.store_conflict(&clash, merged)?;
                 Err(Stop::Conflict)
             }
         }
