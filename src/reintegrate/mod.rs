@@ -23,7 +23,7 @@ pub mod plan;
 mod pulling;
 mod putting;
 mod report;
-pub mod resolve;
+mod resolve;
 mod resume;
 mod run;
 pub mod scan;
