@@ -55,7 +55,7 @@ fn text(status: &Status) -> String {
     let mut lines = vec![format!(
         "{}   {} since {}   {}",
         status.mount,
-        status.link.state.to_uppercase(),
+        status.link.state,
         status.link.since,
         status.lower
     )];

@@ -115,7 +115,10 @@ pub(super) fn resolve(
 fn decide(engine: &Engine, conflict: &Conflict, take: Take) -> ResolvedItem {
     let done = reintegrate::resolve(&engine.tree, &conflict.path, word(take));
     let (done, note) = match done {
-        Ok(resolution) => (true, resolution.note),
+        Ok(resolution) => {
+            engine.fetch.push_stale(resolution.stale);
+            (true, resolution.note)
+        }
         Err(why) => (false, why.to_string()),
     };
     ResolvedItem {

@@ -48,6 +48,27 @@ impl Rows<'_> {
         Ok(self.conflicts_where("id = ?1", id.0)?.pop())
     }
 
+    /// The live node a conflict is about now: the one it names, else the one that descends from its base object, else
+    /// (both created it) what an editor's save put at its path.
+    pub fn node_in_conflict(&self, conflict: &Conflict) -> Result<Option<Ino>> {
+        if let Some(ino) = conflict.ino
+            && self.node(ino)?.is_some_and(|node| node.nlink > 0)
+        {
+            return Ok(Some(ino));
+        }
+        if let Some(bid) = conflict.bid {
+            for ino in self.nodes_of(bid)? {
+                if self.node(ino)?.is_some_and(|node| node.nlink > 0) {
+                    return Ok(Some(ino));
+                }
+            }
+            return Ok(None);
+        }
+        let at = self.resolve(&conflict.path)?;
+        let fresh = at.filter(|node| conflict.kind == ConflictKind::Created && node.bid.is_none());
+        Ok(fresh.map(|node| node.ino))
+    }
+
     /// A number that moves with every change of any conflict: what was read from them is true while it stands.
     pub fn conflicts_moved(&self) -> Result<u64> {
         Ok(self.counter(MOVED)?.unwrap_or(0))

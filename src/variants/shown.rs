@@ -66,7 +66,7 @@ impl Variants {
 }
 
 fn shown(rows: &Rows<'_>, conflict: &Conflict) -> Result<Disagreement> {
-    let ino = current(rows, conflict)?;
+    let ino = rows.node_in_conflict(conflict)?;
     let live = match ino {
         Some(ino) => rows.path(ino)?,
         None => None,
@@ -93,19 +93,6 @@ fn shown(rows: &Rows<'_>, conflict: &Conflict) -> Result<Disagreement> {
         since: conflict.since,
         variants,
     })
-}
-
-/// The node a conflict is about now: the one it named, else the one that descends from its base object.
-fn current(rows: &Rows<'_>, conflict: &Conflict) -> Result<Option<Ino>> {
-    if let Some(ino) = conflict.ino
-        && rows.node(ino)?.is_some_and(|node| node.nlink > 0)
-    {
-        return Ok(Some(ino));
-    }
-    match conflict.bid {
-        Some(bid) => Ok(rows.nodes_of(bid)?.into_iter().next()),
-        None => Ok(None),
-    }
 }
 
 fn place(word: Word, term: Option<&Term>) -> Option<RelPath> {

@@ -56,8 +56,9 @@ impl Standing {
     fn read(rows: &Rows<'_>) -> Result<Standing> {
         let mut standing = Standing::default();
         for conflict in rows.conflicts()? {
+            let ino = rows.node_in_conflict(&conflict)?;
             match Terms::parse(&conflict.terms) {
-                Ok(terms) => standing.add(&conflict, terms),
+                Ok(terms) => standing.add(&conflict, ino, terms),
                 // It stays listed; `driftfs check` names it.
                 Err(why) => tracing::error!(conflict = conflict.id.0, why, "terms cannot be read"),
             }
@@ -66,7 +67,7 @@ impl Standing {
         Ok(standing)
     }
 
-    fn add(&mut self, conflict: &Conflict, mut terms: Terms) {
+    fn add(&mut self, conflict: &Conflict, ino: Option<Ino>, mut terms: Terms) {
         if let Some(second) = terms.other.take() {
             self.add_one(One {
                 thing: Thing::Term(conflict.id, true),
@@ -79,7 +80,7 @@ impl Standing {
         self.add_one(One {
             thing: Thing::Term(conflict.id, false),
             kind: conflict.kind,
-            ino: conflict.ino,
+            ino,
             bid: conflict.bid,
             terms,
         });

@@ -2,7 +2,7 @@
 
 use super::standing::Standing;
 use super::{Variants, Word};
-use crate::meta::Node;
+use crate::meta::{Conflict, Node};
 use crate::model::{Bytes, Ino, Kind};
 use crate::tree::Result;
 
@@ -11,7 +11,16 @@ impl Variants {
     /// (contents not here), `cached` (contents here), or `clean` (what has no contents).
     pub fn state(&self, ino: Ino) -> Result<&'static str> {
         let node = self.tree.stat(ino)?.node;
-        self.read(|_, standing| Ok(word(&node, standing)))
+        self.read(|rows, standing| {
+            // What both created has no base object to be known by: an editor's save leaves only the path.
+            let created = |c: &&Conflict| c.bid.is_none() && node.bid.is_none();
+            for conflict in standing.conflicts.iter().filter(created) {
+                if rows.node_in_conflict(conflict)? == Some(ino) {
+                    return Ok("conflict");
+                }
+            }
+            Ok(word(&node, standing))
+        })
     }
 
     /// The value of `user.drift.variants`: the versions there are of a node, as words separated by spaces.

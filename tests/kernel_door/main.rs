@@ -148,9 +148,9 @@ open('h', 'w').write('new'); assert open('h').read() == 'new'
 os.mkdir('n'); open('n/f', 'w').write('1'); assert os.listdir('n') == ['f']
 assert b'driftfs' in os.getxattr('d', 'user.drift.why'), os.getxattr('d', 'user.drift.why')
 assert os.listxattr('d') == []
-for name in ['.drift', '.driftfs']:
-    fails(errno.EPERM, os.mkdir, name)
-    fails(errno.EPERM, os.rename, 'g', name)
+fails(errno.EEXIST, os.mkdir, '.drift')
+fails(errno.EPERM, os.mkdir, '.driftfs')
+fails(errno.EPERM, os.rename, 'g', '.driftfs')
 fails(errno.ENOENT, os.stat, '.driftfs')
 "#;
     let path = door.dir.path().join("misses.py");
@@ -223,4 +223,53 @@ fn a_plain_file_system() {
     let path = door.dir.path().join("plain.py");
     std::fs::write(&path, script).expect("a script");
     door.run(&format!("python3 {}", path.display())).ok();
+}
+
+#[test]
+fn versions_are_found_not_listed_and_read_only() {
+    if !can_mount("kernel_door::hidden") {
+        return;
+    }
+    let door = Door::open("mkdir -p d/e; echo x > d/e/f; echo y > g; ln -s g l");
+    let script = r#"
+import os, errno
+def fails(number, call, *args):
+    try: call(*args)
+    except OSError as e: assert e.errno == number, (e, number)
+    else: raise AssertionError(("no error", args))
+read = lambda path: open(path).read()
+os.chdir(os.environ['DOOR'])
+assert read('g') == 'y\n' and read('d/e/f') == 'x\n'
+for top, dirs, files in os.walk('.'): assert '.drift' not in dirs + files
+assert sorted(os.listdir('.drift/base')) == ['d', 'g', 'l'], os.listdir('.drift/base')
+assert {'base', 'client', 'server', 'conflicts'} <= set(os.listdir('d/.drift'))
+assert read('.drift/base/d/e/f') == 'x\n' and read('d/.drift/server/e/f') == 'x\n'
+assert read('d/e/.drift/client/f') == 'x\n' and os.readlink('.drift/base/l') == 'g'
+assert read('.drift/conflicts') == ''
+assert os.stat('.drift/base/g').st_ino >= 1 << 62
+open('g', 'w').write('changed\n')
+assert read('.drift/base/g') == 'y\n' and read('.drift/server/g') == 'y\n' and read('.drift/client/g') == 'changed\n'
+for number, call, *args in [
+    (errno.EEXIST, os.mkdir, '.drift'), (errno.EPERM, os.rmdir, '.drift'), (errno.EPERM, os.rename, '.drift', 'x'),
+    (errno.EISDIR, os.rename, 'g', 'd/.drift'), (errno.EROFS, os.rename, 'g', '.drift/base/h'),
+    (errno.EROFS, os.rename, '.drift/base/g', 'h'), (errno.EROFS, os.link, 'g', '.drift/base/h'),
+    (errno.EROFS, os.link, '.drift/base/g', 'h'), (errno.EROFS, open, '.drift/base/g', 'w'),
+    (errno.EROFS, open, '.drift/base/g', 'a'), (errno.EROFS, open, '.drift/server/new', 'w'),
+    (errno.EROFS, os.mkdir, '.drift/base/n'), (errno.EROFS, os.unlink, '.drift/server/g'),
+    (errno.EROFS, os.chmod, '.drift/base/g', 0o777), (errno.EROFS, os.chown, '.drift/base/g', 1, 1),
+    (errno.EROFS, os.truncate, '.drift/server/g', 0), (errno.EROFS, os.setxattr, '.drift/base/g', 'user.x', b'y'),
+    (errno.EROFS, os.utime, '.drift/base/g'), (errno.EROFS, os.symlink, 'a', '.drift/base/s'),
+    (errno.EROFS, os.mkfifo, 'd/.drift/client/p'), (errno.ENOENT, os.stat, '.drift/nonsense'),
+    (errno.ENOENT, os.stat, '.drift/base/.drift'), (errno.ENOTDIR, os.stat, 'g/.drift'),
+]: fails(number, call, *args)
+state = lambda path: os.getxattr(path, 'user.drift.state').decode()
+open('n', 'w').close()
+assert (state('g'), state('d/e/f'), state('n')) == ('dirty', 'cached', 'new'), (state('g'), state('d/e/f'), state('n'))
+assert os.getxattr('g', 'user.drift.variants') == b'server client base', os.getxattr('g', 'user.drift.variants')
+assert os.getxattr('l', 'drift.state', follow_symlinks=False) == b'clean'
+"#;
+    let path = door.dir.path().join("hidden.py");
+    std::fs::write(&path, script).expect("a script");
+    door.run(&format!("DOOR=$PWD python3 {}", path.display()))
+        .ok();
 }
