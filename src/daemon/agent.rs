@@ -33,7 +33,10 @@ fn client_name(meta: &Meta) -> io::Result<String> {
     if let Some(name) = stored {
         return Ok(name);
     }
-    let name = sys::random_name()?;
+    let name: String = sys::random()?[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     meta.write(|txn| txn.set_setting(CLIENT, Some(&name)))
         .map_err(io::Error::other)?;
     Ok(name)

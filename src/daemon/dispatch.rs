@@ -20,9 +20,7 @@ pub(super) fn dispatch(engine: &Arc<Engine>, request: Request) -> Result<Answer,
         Request::Approve { identity: true } => approving::identity(engine).map(Answer::Said),
         Request::Diff { path, server } => showing::diff(engine, &path, server).map(Answer::Diff),
         Request::Plan => showing::plan(engine).map(Answer::Plan),
-        Request::Log { path, limit } => {
-            showing::log(engine, path.as_ref(), limit).map(Answer::Log)
-        }
+        Request::Log { path, limit } => showing::log(engine, path.as_ref(), limit).map(Answer::Log),
         Request::Conflicts => deciding::conflicts(engine).map(Answer::Conflicts),
         Request::Resolve { take, paths } => {
             deciding::resolve(engine, take, &paths).map(Answer::Resolved)
@@ -56,12 +54,17 @@ fn online(engine: &Engine, wait: bool) -> Result<Settled, Refusal> {
     if wait {
         return Ok(syncing::online(engine));
     }
-    engine.step(&Event::Online, "you asked to be online; the server is looked for");
+    engine.step(
+        &Event::Online,
+        "you asked to be online; the server is looked for",
+    );
     engine.link.poke();
     engine.bell.sync();
     let why = match engine.link.state() {
         State::Disconnected(Why::Identity) => engine.link.told().2,
-        State::Disconnected(_) => "the server is looked for; when it answers, both sides are merged".into(),
+        State::Disconnected(_) => {
+            "the server is looked for; when it answers, both sides are merged".into()
+        }
         _ => "both sides are merged in the background".to_owned(),
     };
     Ok(Settled {

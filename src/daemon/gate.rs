@@ -80,9 +80,8 @@ impl Gate {
 
     /// Judges an answer and stores what is new about the share.
     pub(super) fn learn(&self, meta: &Meta, probe: &Probe) -> Result<Verdict, MetaError> {
-        let has_entries = meta.read(|rows| {
-            Ok::<_, MetaError>(!rows.base_entries(Bid::ROOT)?.is_empty())
-        })?;
+        let has_entries =
+            meta.read(|rows| Ok::<_, MetaError>(!rows.base_entries(Bid::ROOT)?.is_empty()))?;
         self.lock().has_entries = has_entries;
         let verdict = self.lock().judge(probe);
         if verdict == Verdict::Ours(true) {

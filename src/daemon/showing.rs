@@ -25,7 +25,10 @@ pub(super) fn status(engine: &Engine) -> Result<Status, Refusal> {
     let (conflicts, unlisted) = engine
         .meta()
         .read(|rows| {
-            Ok::<_, crate::meta::MetaError>((rows.conflicts()?.len(), rows.unlisted(UNLISTED)?.len()))
+            Ok::<_, crate::meta::MetaError>((
+                rows.conflicts()?.len(),
+                rows.unlisted(UNLISTED)?.len(),
+            ))
         })
         .map_err(|error| failed("the state could not be read", error))?;
     let report = engine.last_report().clone().unwrap_or_default();
@@ -156,7 +159,9 @@ fn preview(engine: &Engine) -> Result<crate::reintegrate::Preview, Refusal> {
         let (_, _, why) = engine.link.told();
         return Err(Refusal::new(
             Code::Offline,
-            format!("the server cannot be compared while disconnected: {why}\n  next: driftfs online --wait"),
+            format!(
+                "the server cannot be compared while disconnected: {why}\n  next: driftfs online --wait"
+            ),
         ));
     }
     engine
@@ -214,11 +219,7 @@ fn clash(clash: &Clash) -> PlanClash {
 }
 
 /// `driftfs log`.
-pub(super) fn log(
-    engine: &Engine,
-    path: Option<&JsonPath>,
-    limit: usize,
-) -> Result<Log, Refusal> {
+pub(super) fn log(engine: &Engine, path: Option<&JsonPath>, limit: usize) -> Result<Log, Refusal> {
     let ino = path.map(|path| find(engine, path)).transpose()?;
     let records = engine
         .meta()
@@ -240,7 +241,10 @@ fn find(engine: &Engine, path: &JsonPath) -> Result<Ino, Refusal> {
     node.map(|node| node.ino).ok_or_else(|| {
         Refusal::new(
             Code::Usage,
-            format!("{} is not in the mount\n  next: driftfs log   shows what became of it", path.path),
+            format!(
+                "{} is not in the mount\n  next: driftfs log   shows what became of it",
+                path.path
+            ),
         )
     })
 }

@@ -44,14 +44,22 @@ pub(super) enum Output {
 /// Starts everything; the mount answers when this returns.
 pub(super) fn start(mounting: &Mounting, output: Output) -> Result<Running, StartError> {
     let signals = sys::hold_end_signals().map_err(|error| failed("signals", error))?;
-    let options =
-        options::parse(&mounting.options, sys::is_root()).map_err(StartError::Usage)?;
+    let options = options::parse(&mounting.options, sys::is_root()).map_err(StartError::Usage)?;
     let place = find_place(mounting)?;
-    sys::make_private_dir(&place.state)
-        .map_err(|error| failed(&format!("the state directory {}", place.state.display()), error))?;
+    sys::make_private_dir(&place.state).map_err(|error| {
+        failed(
+            &format!("the state directory {}", place.state.display()),
+            error,
+        )
+    })?;
     let lock = lock(&place.state)?;
     log::start(&place.state, output).map_err(|error| failed("the log", error))?;
-    tracing::info!(?place, ?options, version = env!("CARGO_PKG_VERSION"), "start");
+    tracing::info!(
+        ?place,
+        ?options,
+        version = env!("CARGO_PKG_VERSION"),
+        "start"
+    );
     let engine = Arc::new(open_engine(mounting, place)?);
     first_look(&engine)?;
     let server = serve(&engine)?;
@@ -99,7 +107,10 @@ fn find_place(mounting: &Mounting) -> Result<Place, StartError> {
         tracing::info!(mount = %looked[0].path.display(), "a dead mount is taken off");
         sys::unmount(&looked[0].path, true).map_err(|error| {
             failed(
-                &format!("the dead mount at {} could not be taken off", looked[0].path.display()),
+                &format!(
+                    "the dead mount at {} could not be taken off",
+                    looked[0].path.display()
+                ),
                 error,
             )
         })?;
@@ -151,7 +162,10 @@ fn lock(state: &Path) -> Result<StateLock, StartError> {
 fn open_engine(mounting: &Mounting, place: Place) -> Result<Engine, StartError> {
     let opening = |error: &dyn std::fmt::Display| {
         failed(
-            &format!("the state directory {} could not be opened", place.state.display()),
+            &format!(
+                "the state directory {} could not be opened",
+                place.state.display()
+            ),
             error,
         )
     };
@@ -230,7 +244,10 @@ fn first_mount(engine: &Engine) -> Result<(), StartError> {
     }
     // Nothing is known here that could be merged.
     engine.step(&Event::Settled, "");
-    if let Err(error) = engine.fetch.names(Ino::ROOT, Instant::now() + ROOT_PATIENCE) {
+    if let Err(error) = engine
+        .fetch
+        .names(Ino::ROOT, Instant::now() + ROOT_PATIENCE)
+    {
         tracing::warn!(%error, "the names in the root");
     }
     Ok(())
@@ -277,8 +294,12 @@ fn mount(engine: &Arc<Engine>, options: &Options) -> Result<fuse::Mounted, Start
 }
 
 fn hooks(engine: &Arc<Engine>) -> Hooks {
-    let (changed, closing, deciding, space) =
-        (engine.clone(), engine.clone(), engine.clone(), engine.clone());
+    let (changed, closing, deciding, space) = (
+        engine.clone(),
+        engine.clone(),
+        engine.clone(),
+        engine.clone(),
+    );
     let close_waits = engine.push == PushMode::Close;
     Hooks {
         changed: Some(Box::new(move |_| pushing::changed(&changed))),

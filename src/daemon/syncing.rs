@@ -36,20 +36,31 @@ pub(super) fn settle(engine: &Engine, mode: &Mode) -> Settled {
             tracing::error!(%failure, "merge");
             Settled {
                 outcome: "error".into(),
-                why: format!("the merge stopped: {failure}\n  next: driftfs sync   goes on where it stopped"),
+                why: format!(
+                    "the merge stopped: {failure}\n  next: driftfs sync   goes on where it stopped"
+                ),
                 ..Settled::default()
             }
         }
     };
-    tracing::info!(outcome = settled.outcome, ms = began.elapsed().as_millis(), "merge");
+    tracing::info!(
+        outcome = settled.outcome,
+        ms = began.elapsed().as_millis(),
+        "merge"
+    );
     // A merge that took long leaves the server at least as much time for others.
-    engine.bell.pause(began.elapsed().min(Duration::from_secs(60)));
+    engine
+        .bell
+        .pause(began.elapsed().min(Duration::from_secs(60)));
     settled
 }
 
 /// `driftfs online --wait`: looks for the server, then merges.
 pub(super) fn online(engine: &Engine) -> Settled {
-    engine.step(&Event::Online, "you asked to be online; the server is looked for");
+    engine.step(
+        &Event::Online,
+        "you asked to be online; the server is looked for",
+    );
     for _ in 0..TRIES {
         if engine.link.may_ask() {
             break;
@@ -99,7 +110,9 @@ fn outcome(report: &Report, conflicts: usize) -> (&'static str, String) {
     if let Some(why) = &report.brake {
         return (
             "brake",
-            format!("stopped before anything was done: {why}\n  next: driftfs plan; then, if that is right: driftfs approve"),
+            format!(
+                "stopped before anything was done: {why}\n  next: driftfs plan; then, if that is right: driftfs approve"
+            ),
         );
     }
     if let Some(why) = &report.unreachable {

@@ -37,6 +37,8 @@ pub struct Job<'a> {
     pub later: Vec<Problem>,
     /// Intentions that keep sealed objects until the round is over.
     pub holds: Vec<IntentId>,
+    /// Sealed objects the tree keeps for us until they are given back.
+    pub lent: Vec<ObjectId>,
     numbers: VecDeque<TxnId>,
 }
 
@@ -54,6 +56,7 @@ impl<'a> Job<'a> {
             again: false,
             later: Vec::new(),
             holds: Vec::new(),
+            lent: Vec::new(),
             numbers: VecDeque::new(),
         }
     }

@@ -87,6 +87,7 @@ impl Reintegrate {
         let mut report = Report::default();
         let ran = self.rounds(mode, &mut report);
         self.fetch.look_again();
+        self.sweep(&report);
         match ran {
             Ok(()) => Ok(report),
             Err(Stop::Fatal(failure)) => Err(failure),
@@ -97,6 +98,16 @@ impl Reintegrate {
             }
             Err(Stop::Later(why) | Stop::Pending(why)) => Err(Failure::Scan(why)),
             Err(Stop::Conflict) => Ok(report),
+        }
+    }
+
+    /// Files nobody needs any more go now, while no other run can have made one that no row names yet.
+    fn sweep(&self, report: &Report) {
+        if report.is_quiet() {
+            return;
+        }
+        if let Err(error) = self.tree.sweep() {
+            tracing::warn!(%error, "files that are not needed any more stay until the next sync");
         }
     }
 

@@ -27,6 +27,6 @@ fn run(seed: u64, steps: usize) {
 fn the_live_tree_does_what_a_real_directory_does() {
     let first = support::first_seed(1);
     for seed in first..first + support::scale(8, 40) as u64 {
-        run(seed, 1500);
+        run(seed, 2500);
     }
 }
