@@ -250,47 +250,81 @@ fn rank(wanted: &Wanted<'_>, draft: &Draft) -> u8 {
 
 /// What each draft needs.
 fn needs(wanted: &Wanted<'_>, drafts: &[Draft]) -> Vec<BTreeMap<usize, Need>> {
-    let mut of: HashMap<Key, Vec<usize>> = HashMap::new();
-    let mut freeing: HashMap<(Key, Vec<u8>), Vec<usize>> = HashMap::new();
-    let mut emptying: HashMap<Key, Vec<usize>> = HashMap::new();
-    for (index, draft) in drafts.iter().enumerate() {
-        of.entry(draft.key).or_default().push(index);
-        for place in &draft.frees {
-            let slot = wanted.u.slot(Side::Server, place);
-            freeing.entry(slot).or_default().push(index);
-            emptying.entry(place.parent).or_default().push(index);
-        }
-    }
-    let some = |found: Option<&Vec<usize>>| found.cloned().unwrap_or_default();
+    let index = Index::new(wanted, drafts);
     let mut all = Vec::with_capacity(drafts.len());
-    for (index, draft) in drafts.iter().enumerate() {
-        let mut needs = BTreeMap::new();
-        if let Some(place) = &draft.adds {
-            let made = some(of.get(&place.parent)).into_iter();
-            needs.extend(
-                made.filter(|i| is_make(&drafts[*i]))
-                    .map(|i| (i, Need::Done)),
-            );
-            let freed = some(freeing.get(&wanted.u.slot(Side::Server, place))).into_iter();
-            let freed = freed.filter(|i| drafts[*i].key != draft.key);
-            needs.extend(freed.map(|i| (i, Need::Freed)));
-        }
-        if matches!(draft.action, Action::Remove(_)) {
-            needs.extend(
-                some(emptying.get(&draft.key))
-                    .into_iter()
-                    .map(|i| (i, Need::Freed)),
-            );
-        }
-        let own = some(of.get(&draft.key)).into_iter().filter(|i| *i != index);
-        needs.extend(
-            own.filter(|i| own_first(draft, &drafts[*i]))
-                .map(|i| (i, Need::Done)),
-        );
-        out_of(wanted, drafts, &of, draft, &mut needs);
+    for (at, draft) in drafts.iter().enumerate() {
+        let mut freed = index.freed(wanted, draft);
+        out_of(wanted, drafts, &index, draft, &mut freed);
+        let done = index.done(drafts, at);
+        // What has to be done has to be done, whatever it also makes free.
+        let mut needs: BTreeMap<usize, Need> = BTreeMap::new();
+        needs.extend(freed.into_iter().map(|step| (step, Need::Freed)));
+        needs.extend(done.into_iter().map(|step| (step, Need::Done)));
         all.push(needs);
     }
     all
+}
+
+/// Drafts by what others may need of them.
+struct Index {
+    /// By object.
+    of: HashMap<Key, Vec<usize>>,
+    /// By the name they free.
+    freeing: HashMap<(Key, Vec<u8>), Vec<usize>>,
+    /// By the directory they take something out of.
+    emptying: HashMap<Key, Vec<usize>>,
+    /// By object again, to leave out its own steps.
+    keys: Vec<Key>,
+}
+
+impl Index {
+    fn new(wanted: &Wanted<'_>, drafts: &[Draft]) -> Index {
+        let mut index = Index {
+            of: HashMap::new(),
+            freeing: HashMap::new(),
+            emptying: HashMap::new(),
+            keys: drafts.iter().map(|draft| draft.key).collect(),
+        };
+        for (at, draft) in drafts.iter().enumerate() {
+            index.of.entry(draft.key).or_default().push(at);
+            for place in &draft.frees {
+                let slot = wanted.u.slot(Side::Server, place);
+                index.freeing.entry(slot).or_default().push(at);
+                index.emptying.entry(place.parent).or_default().push(at);
+            }
+        }
+        index
+    }
+
+    fn steps_of(&self, key: Key) -> &[usize] {
+        self.of.get(&key).map_or(&[], Vec::as_slice)
+    }
+
+    /// Steps of other objects that make free what this one takes: a name, or a directory that goes.
+    fn freed(&self, wanted: &Wanted<'_>, draft: &Draft) -> Vec<usize> {
+        let name = draft
+            .adds
+            .as_ref()
+            .map(|place| wanted.u.slot(Side::Server, place));
+        let name = name.and_then(|slot| self.freeing.get(&slot));
+        let goes = matches!(draft.action, Action::Remove(_));
+        let contents = self.emptying.get(&draft.key).filter(|_| goes);
+        let all = name.into_iter().chain(contents).flatten().copied();
+        all.filter(|step| self.keys[*step] != draft.key).collect()
+    }
+
+    /// Steps that must be done: the directory it goes into is made, and its own earlier steps.
+    fn done(&self, drafts: &[Draft], at: usize) -> Vec<usize> {
+        let draft = &drafts[at];
+        let parent = draft
+            .adds
+            .iter()
+            .flat_map(|place| self.steps_of(place.parent));
+        let made = parent.filter(|step| is_make(&drafts[**step]));
+        let own = self.steps_of(draft.key).iter().filter(|step| **step != at);
+        let own = own.filter(|step| own_first(draft, &drafts[**step]));
+        made.chain(own).copied().collect()
+    }
 }
 
 fn is_make(draft: &Draft) -> bool {
@@ -314,9 +348,9 @@ fn own_first(then: &Draft, first: &Draft) -> bool {
 fn out_of(
     wanted: &Wanted<'_>,
     drafts: &[Draft],
-    of: &HashMap<Key, Vec<usize>>,
+    index: &Index,
     draft: &Draft,
-    needs: &mut BTreeMap<usize, Need>,
+    freed: &mut Vec<usize>,
 ) {
     let Some(place) = &draft.adds else { return };
     if draft.frees.is_empty() || wanted.u.kind(draft.key) != Some(Kind::Dir) {
@@ -326,9 +360,8 @@ fn out_of(
         let mut at = place.parent;
         while at != Key::ROOT {
             if within(wanted.u, tree, at, draft.key) {
-                let steps = of.get(&at).into_iter().flatten();
-                let out = steps.filter(|i| relocates(&drafts[**i], tree));
-                needs.extend(out.map(|i| (*i, Need::Freed)));
+                let steps = index.steps_of(at).iter().copied();
+                freed.extend(steps.filter(|step| relocates(&drafts[*step], tree)));
             }
             match wanted.parent_then(tree, at) {
                 Some(parent) => at = parent,
