@@ -77,9 +77,16 @@ pub(super) enum Verb {
     /// Copy everything unsent out of a state directory; needs no daemon, mount or server
     Export(export::Args),
     #[command(hide = true)]
-    Agent,
+    Agent(AgentArgs),
     #[command(hide = true)]
     LookAt(LookAtArgs),
+}
+
+#[derive(clap::Args)]
+pub(super) struct AgentArgs {
+    /// What the daemon tells its agent
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    _told: Vec<std::ffi::OsString>,
 }
 
 #[derive(clap::Args)]

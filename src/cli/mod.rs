@@ -36,7 +36,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    if matches!(cli.verb, Verb::Agent) {
+    if matches!(cli.verb, Verb::Agent(_)) {
         // The agent's end is nobody's command: its status is for the daemon alone.
         return ExitCode::from(u8::try_from(crate::daemon::agent_main()).unwrap_or(1));
     }
@@ -83,6 +83,6 @@ fn run(cli: &Cli, out: &Out) -> Outcome {
             |error| Err(exit::Failure::error(error.to_string())),
             |()| Ok(Exit::Done),
         ),
-        Verb::Agent => Ok(Exit::Done),
+        Verb::Agent(_) => Ok(Exit::Done),
     }
 }

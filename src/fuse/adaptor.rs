@@ -309,19 +309,19 @@ impl Filesystem for Adaptor {
             call(request),
             move |o, c| o.opendir(c, Ino(ino.0)),
             move |result| match result {
-                Ok(()) => reply.opened(FileHandle(0), FopenFlags::empty()),
+                Ok(handle) => reply.opened(FileHandle(handle), FopenFlags::empty()),
                 Err(error) => reply.error(errno(&error)),
             },
         );
     }
 
-    fn readdir(&self, request: &Request, ino: INodeNo, _fh: FileHandle, offset: u64, mut reply: ReplyDirectory) {
+    fn readdir(&self, request: &Request, ino: INodeNo, fh: FileHandle, offset: u64, mut reply: ReplyDirectory) {
         let mut take = |item: &DirItem| {
             let kind = file_type(item.stat.attrs.kind);
             !reply.add(INodeNo(item.stat.ino.0), item.cookie, kind, item_name(item))
         };
         let result = self.now(request, |o, c| {
-            o.readdir(c, Ino(ino.0), offset, false, &mut take)
+            o.readdir(c, (Ino(ino.0), fh.0), offset, false, &mut take)
         });
         match result {
             Ok(()) => reply.ok(),
@@ -330,7 +330,7 @@ impl Filesystem for Adaptor {
     }
 
     fn readdirplus(
-        &self, request: &Request, ino: INodeNo, _fh: FileHandle, offset: u64, mut reply: ReplyDirectoryPlus,
+        &self, request: &Request, ino: INodeNo, fh: FileHandle, offset: u64, mut reply: ReplyDirectoryPlus,
     ) {
         let ttl = self.ttl();
         let mut take = |item: &DirItem| {
@@ -339,12 +339,17 @@ impl Filesystem for Adaptor {
             !reply.add(ino, item.cookie, name, &ttl, &attr, replies::GENERATION)
         };
         let result = self.now(request, |o, c| {
-            o.readdir(c, Ino(ino.0), offset, true, &mut take)
+            o.readdir(c, (Ino(ino.0), fh.0), offset, true, &mut take)
         });
         match result {
             Ok(()) => reply.ok(),
             Err(error) => reply.error(errno(&error)),
         }
+    }
+
+    fn releasedir(&self, _request: &Request, _ino: INodeNo, fh: FileHandle, _flags: OpenFlags, reply: ReplyEmpty) {
+        self.overlay.releasedir(fh.0);
+        reply.ok();
     }
 
     fn fsyncdir(&self, _request: &Request, _ino: INodeNo, _fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {

@@ -243,8 +243,10 @@ pub trait Lower: Send + Sync {
 
 mod agent;
 mod client;
+mod error;
 mod fake;
 mod posix;
+mod progress;
 
 pub use agent::agent_main;
 pub use client::{AgentClient, AgentConfig};

@@ -10,6 +10,9 @@ use crate::model::{Bid, ConflictId, ConflictKind, Ino, ObjectId, Time};
 
 type Result<T> = std::result::Result<T, MetaError>;
 
+/// Counts changes of conflicts.
+const MOVED: &str = "conflicts-moved";
+
 const KINDS: [ConflictKind; 7] = [
     ConflictKind::Content,
     ConflictKind::Created,
@@ -38,6 +41,37 @@ impl Rows<'_> {
     /// Conflicts of one node.
     pub fn conflicts_of(&self, ino: Ino) -> Result<Vec<Conflict>> {
         self.conflicts_where("ino = ?1", ino.0)
+    }
+
+    /// The conflict of that number.
+    pub fn conflict(&self, id: ConflictId) -> Result<Option<Conflict>> {
+        Ok(self.conflicts_where("id = ?1", id.0)?.pop())
+    }
+
+    /// The live node a conflict is about now: the one it names, else the one that descends from its base object, else
+    /// (both created it) what an editor's save put at its path.
+    pub fn node_in_conflict(&self, conflict: &Conflict) -> Result<Option<Ino>> {
+        if let Some(ino) = conflict.ino
+            && self.node(ino)?.is_some_and(|node| node.nlink > 0)
+        {
+            return Ok(Some(ino));
+        }
+        if let Some(bid) = conflict.bid {
+            for ino in self.nodes_of(bid)? {
+                if self.node(ino)?.is_some_and(|node| node.nlink > 0) {
+                    return Ok(Some(ino));
+                }
+            }
+            return Ok(None);
+        }
+        let at = self.resolve(&conflict.path)?;
+        let fresh = at.filter(|node| conflict.kind == ConflictKind::Created && node.bid.is_none());
+        Ok(fresh.map(|node| node.ino))
+    }
+
+    /// A number that moves with every change of any conflict: what was read from them is true while it stands.
+    pub fn conflicts_moved(&self) -> Result<u64> {
+        Ok(self.counter(MOVED)?.unwrap_or(0))
     }
 
     /// Conflicts of one base object.
@@ -90,6 +124,7 @@ impl WriteTxn<'_> {
     /// Replaces a conflict's row.
     pub fn set_conflict(&self, conflict: &Conflict) -> Result<()> {
         let what = "store a conflict";
+        self.moved()?;
         let command = "INSERT OR REPLACE INTO conflict(id, kind, ino, bid, path, sec, nsec, terms)
             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         let with = params![
@@ -120,6 +155,12 @@ impl WriteTxn<'_> {
             [id.0 as i64],
         )
         .map(|_| ())
+    }
+
+    fn moved(&self) -> Result<()> {
+        let command = "INSERT INTO counter(name, next) VALUES(?1, 1)
+            ON CONFLICT(name) DO UPDATE SET next = next + 1";
+        self.run("store a conflict", command, [MOVED]).map(|_| ())
     }
 
     fn drop_conflict_objects(&self, id: ConflictId) -> Result<()> {

@@ -51,6 +51,15 @@ impl Rows<'_> {
     }
 }
 
+impl Rows<'_> {
+    /// True when the journal has a row of that verb about a node.
+    pub fn recorded(&self, ino: Ino, verb: &str) -> Result<bool> {
+        let query = "SELECT 1 FROM record WHERE ino = ?1 AND verb = ?2 LIMIT 1";
+        let found = self.one("record", query, params![ino.0 as i64, verb], |_| Ok(()))?;
+        Ok(found.is_some())
+    }
+}
+
 impl WriteTxn<'_> {
     /// Appends a journal row; `seq` is given here.
     pub fn record(&self, record: &Record) -> Result<()> {

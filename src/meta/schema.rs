@@ -63,6 +63,7 @@ CREATE TABLE conflict(
     id INTEGER PRIMARY KEY, kind TEXT NOT NULL, ino INTEGER, bid INTEGER, path BLOB NOT NULL, sec INTEGER NOT NULL,
     nsec INTEGER NOT NULL, terms TEXT NOT NULL);
 CREATE INDEX conflict_ino ON conflict(ino) WHERE ino IS NOT NULL;
+CREATE INDEX conflict_bid ON conflict(bid) WHERE bid IS NOT NULL;
 CREATE TABLE conflict_object(
     conflict INTEGER NOT NULL, object INTEGER NOT NULL, PRIMARY KEY(conflict, object)) WITHOUT ROWID;
 CREATE INDEX conflict_object_object ON conflict_object(object);

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
-use super::Overlay;
+use super::{Overlay, Result};
 use crate::model::{Ino, RelPath};
 
 /// How many sentences are kept.
@@ -46,9 +46,19 @@ impl Overlay {
         self.whys.put(ino, sentence(&self.path_of(ino)));
     }
 
-    /// Why the last operation on `ino` was refused, if one was.
-    pub fn why(&self, ino: Ino) -> Option<String> {
-        self.whys.get(ino)
+    /// In a sentence, why the last operation on a node was refused, else why it waits for a decision, else how it stands.
+    pub fn why(&self, ino: Ino) -> Result<String> {
+        if let Some(sentence) = self.whys.get(ino) {
+            return Ok(sentence);
+        }
+        if let Some(sentence) = self.variants.conflict_sentence(ino)? {
+            return Ok(sentence);
+        }
+        let state = self.variants.state(ino)?;
+        Ok(format!(
+            "{}: {state}; nothing was refused",
+            self.path_of(ino)
+        ))
     }
 
     /// A path of a node; the root's when it has none.

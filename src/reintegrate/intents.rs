@@ -137,6 +137,8 @@ pub struct End {
 pub struct Relink {
     /// The attempt of the name under way.
     pub attempt: Attempt,
+    /// The base object.
+    pub bid: Bid,
     /// A name the new object has.
     pub main: RelPath,
     /// The new object.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::hand::Hand;
-use super::looking::Looked;
 use super::report::{Disagreement, Line};
+use super::scan::Scan;
 use super::steps::{Action, Plan, Side, Step};
 use super::trouble::{Failure, Stop};
 use super::universe::{Key, Place, Server, Universe, Version};
@@ -25,8 +25,6 @@ pub struct Job<'a> {
     pub world: World,
     /// Server bytes the scan has read already, sealed.
     pub read: &'a BTreeMap<Key, ObjectId>,
-    /// Server objects whose numbers may be taken over.
-    pub numbered: &'a BTreeSet<Key>,
     /// What the kernel must forget.
     pub stale: Vec<Stale>,
     /// Server directories whose names we changed.
@@ -39,24 +37,26 @@ pub struct Job<'a> {
     pub later: Vec<Problem>,
     /// Intentions that keep sealed objects until the round is over.
     pub holds: Vec<IntentId>,
+    /// Sealed objects the tree keeps for us until they are given back.
+    pub lent: Vec<ObjectId>,
     numbers: VecDeque<TxnId>,
 }
 
 impl<'a> Job<'a> {
     /// Ready to begin.
-    pub fn new(hand: Hand<'a>, looked: &'a Looked) -> Job<'a> {
+    pub fn new(hand: Hand<'a>, looked: &'a Scan) -> Job<'a> {
         Job {
             hand,
             universe: &looked.universe,
             world: World::new(&looked.universe),
             read: &looked.read,
-            numbered: &looked.numbered,
             stale: Vec::new(),
             filled: BTreeSet::new(),
             touched: BTreeSet::new(),
             again: false,
             later: Vec::new(),
             holds: Vec::new(),
+            lent: Vec::new(),
             numbers: VecDeque::new(),
         }
     }

@@ -52,7 +52,9 @@ impl Job<'_> {
 
     fn versions(&mut self, key: Key, ino: Ino, bid: Bid) -> Result<Versions, Stop> {
         let (client, rev) = self.hand.on.tree.seal_now(ino)?;
+        self.lent.push(client);
         let base = self.hand.on.tree.base_bytes(bid)?;
+        self.lent.extend(base);
         let (server, seen) = self.server_bytes(key)?;
         Ok(Versions {
             base,

@@ -39,7 +39,7 @@ impl Job<'_> {
         let parent = self.world.ino(place.parent)?;
         let at = self.at(place)?;
         let old = self.world.get(key).bid;
-        let wanted = self.numbered.contains(&key).then_some(stamp.ino);
+        let wanted = self.mask().ino.then_some(stamp.ino);
         let (ino, bid) = self.hand.on.commit("take-new", |txn| {
             free_name(txn, parent, &place.name)?;
             let bid = match old {

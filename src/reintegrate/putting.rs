@@ -126,6 +126,11 @@ impl Job<'_> {
         })?;
         self.world.get_mut(key).rev = rev;
         self.there(key, now);
+        // Other names that followed have moved the ctime once more.
+        let bid = self.world.bid(key)?;
+        if let Some(row) = self.hand.on.read(|rows| Ok(rows.base(bid)?))? {
+            self.world.get_mut(key).stamp = Some(row.stamp);
+        }
         self.touched.insert(ino);
         Ok(())
     }
@@ -172,6 +177,7 @@ impl Job<'_> {
             return Ok((sent, node.attrs.mtime));
         }
         let (object, rev) = self.hand.on.tree.seal_now(node.ino)?;
+        self.lent.push(object);
         let row = self.hand.on.read(|rows| Ok(rows.sealed(object)?))?;
         sent.object = Some(object);
         sent.rev = rev;
@@ -206,7 +212,6 @@ impl Job<'_> {
         let standing = self.world.get_mut(key);
         if let Some(seen) = seen {
             standing.stamp = Some(seen.stamp);
-            standing.attrs = Some(seen.attrs);
             standing.agreed = true;
         }
     }
@@ -216,7 +221,6 @@ impl Job<'_> {
         let standing = self.world.get_mut(key);
         if let (Some(seen), Some(was)) = (seen, standing.stamp) {
             standing.stamp = Some(carried(&was, &seen.stamp, mtime_set));
-            standing.attrs = Some(seen.attrs);
         }
     }
 }
@@ -281,13 +285,16 @@ fn replace(
     let done = hand.on.lower.publish(push.attempt, &push.path, &expect)?;
     hand.remarks(&push.path.clone(), &done);
     let seen = with_hash(done.seen, push);
-    let relink = following.map(|(attempt, others)| Relink {
-        attempt,
-        main: push.path.clone(),
-        new: seen.stamp,
-        old: old.stamp,
-        others,
-    });
+    let relink = following
+        .zip(push.bid)
+        .map(|((attempt, others), bid)| Relink {
+            attempt,
+            bid,
+            main: push.path.clone(),
+            new: seen.stamp,
+            old: old.stamp,
+            others,
+        });
     let mut outcome = Outcome::there(seen);
     outcome.retain = Some(hand.label(push.attempt.txn));
     outcome.relink = relink;

@@ -9,6 +9,7 @@ use super::hand::{Hand, Outcome};
 use super::intents::{Body, Push, Relink, What};
 use super::taking::HOLD;
 use super::trouble::Stop;
+use super::world::carried;
 use crate::lower::{Attempt, AttemptState, Expect, LowerError};
 use crate::model::{Bid, IntentId, Kind, Name, Observed, Problem, RelPath, Stamp};
 
@@ -127,8 +128,23 @@ impl Hand<'_> {
             return Ok(None);
         };
         let there = self.on.lower.look(&push.path, true)?;
-        let Some(mut seen) = there.filter(|seen| self.same(&staged, seen)) else {
-            return Ok(None);
+        let ours = there.filter(|seen| self.same(&staged, seen));
+        let waiting = state.new.as_ref();
+        let mut seen = match (ours, waiting) {
+            // Exchanged, but what came out was never compared: it may be a third party's. It goes back to its name.
+            (Some(seen), Some(other)) if !self.same(&staged, other) => {
+                self.exchange_back(push.attempt, &push.path, &seen)?;
+                return Ok(None);
+            }
+            (Some(seen), _) => seen,
+            // Taken out to make room, and the room was never filled.
+            (None, Some(new)) if state.old.is_some() && self.same(&staged, new) => {
+                match self.publish_at(push.attempt, &push.path)? {
+                    Some(seen) => seen,
+                    None => return Ok(None),
+                }
+            }
+            (None, _) => return Ok(None),
         };
         // Written by somebody since: base gets what we sent, so that the next scan sees their change.
         if (seen.stamp.size, seen.stamp.mtime) == (staged.size, staged.mtime) {
@@ -141,6 +157,23 @@ impl Hand<'_> {
         let mut outcome = Outcome::there(seen);
         outcome.retain = state.old.as_ref().map(|_| self.label(push.attempt.txn));
         Ok(Some(outcome))
+    }
+
+    fn exchange_back(
+        &mut self,
+        attempt: Attempt,
+        path: &RelPath,
+        ours: &Observed,
+    ) -> Result<(), Stop> {
+        let expect = Expect::Is(ours.stamp);
+        match self.on.lower.publish(attempt, path, &expect) {
+            Ok(_) => Ok(()),
+            Err(error @ (LowerError::Link { .. } | LowerError::Local { .. })) => Err(error.into()),
+            Err(error) => Err(Stop::Pending(format!(
+                "what was under this name when it was sent is safe in .driftfs/tx on the server, and could not be put \
+                 back yet ({error}). Next: driftfs sync"
+            ))),
+        }
     }
 
     /// Did the object lose its name to us? Something else in the slot was taken in the instant of a crash: it is kept.
@@ -225,7 +258,15 @@ impl Hand<'_> {
             self.on.lower.end(relink.attempt, None)?;
             relink.others.pop();
         }
-        self.on.commit("relinked", |txn| Ok(txn.drop_intent(id)?))
+        let now = self.on.lower.look(&relink.main, false)?;
+        self.on.commit("relinked", |txn| {
+            if let Some(now) = &now {
+                basing::change(txn, relink.bid, |row| {
+                    row.stamp = carried(&row.stamp, &now.stamp, false);
+                })?;
+            }
+            Ok(txn.drop_intent(id)?)
+        })
     }
 
     fn follow(&mut self, relink: &Relink, other: &RelPath) -> Result<(), Stop> {

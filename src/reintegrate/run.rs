@@ -87,6 +87,7 @@ impl Reintegrate {
         let mut report = Report::default();
         let ran = self.rounds(mode, &mut report);
         self.fetch.look_again();
+        self.sweep(&report);
         match ran {
             Ok(()) => Ok(report),
             Err(Stop::Fatal(failure)) => Err(failure),
@@ -97,6 +98,16 @@ impl Reintegrate {
             }
             Err(Stop::Later(why) | Stop::Pending(why)) => Err(Failure::Scan(why)),
             Err(Stop::Conflict) => Ok(report),
+        }
+    }
+
+    /// Files nobody needs any more go now, while no other run can have made one that no row names yet.
+    fn sweep(&self, report: &Report) {
+        if report.is_quiet() {
+            return;
+        }
+        if let Err(error) = self.tree.sweep() {
+            tracing::warn!(%error, "files that are not needed any more stay until the next sync");
         }
     }
 
@@ -116,7 +127,7 @@ impl Reintegrate {
 
     /// Gives true when another round is worth it.
     fn round(&self, mode: &Mode, report: &mut Report, mask: Mask) -> Result<bool, Stop> {
-        let scan = self.scan(mode)?;
+        let scan = self.look(mode, mask)?;
         let (plan, brake) = decide(&scan.universe);
         report.pending.extend(plan.pending.iter().cloned());
         report.notes.extend(plan.notes.iter().cloned());
@@ -149,7 +160,9 @@ impl Reintegrate {
     /// What a sync would do. Changes nothing.
     pub fn preview(&self) -> Result<Preview, Failure> {
         let _one = self.one();
-        let scan = self.scan(&Mode::Sync).map_err(|stop| match stop {
+        let mask = self.fetch.mask().map_err(Stop::from);
+        let looked = mask.and_then(|mask| self.look(&Mode::Sync, mask));
+        let scan = looked.map_err(|stop| match stop {
             Stop::Fatal(failure) => failure,
             Stop::Later(why) | Stop::Pending(why) | Stop::Link(why) => Failure::Scan(why),
             Stop::Conflict => Failure::Scan("a conflict is in the way".into()),

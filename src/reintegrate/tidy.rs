@@ -15,6 +15,9 @@ impl Job<'_> {
         if !stale.is_empty() {
             self.hand.on.fetch.push_stale(stale);
         }
+        for object in std::mem::take(&mut self.lent) {
+            self.hand.on.tree.release(object);
+        }
         let holds = std::mem::take(&mut self.holds);
         if !holds.is_empty() {
             self.hand.on.commit("holds", |txn| {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::trouble::Stop;
 use super::universe::{Key, Place, Server, Universe};
-use crate::model::{Attrs, Bid, Ino, Kind, RelPath, Stamp, Xattrs};
+use crate::model::{Bid, Ino, Kind, RelPath, Stamp};
 
 /// Longest chain of directories that is followed; more can only be a loop.
 const DEEPEST: usize = 10_000;
@@ -20,10 +20,6 @@ pub struct Standing {
     pub server: BTreeSet<Place>,
     /// Its fingerprint there.
     pub stamp: Option<Stamp>,
-    /// Its attributes there.
-    pub attrs: Option<Attrs>,
-    /// Its extended attributes there, if known.
-    pub xattrs: Option<Xattrs>,
     /// True while base and server have the same bytes (or target, or device number): then `stamp` may stand in base.
     pub agreed: bool,
     /// The revision the plan saw, or that of the last step.
@@ -111,8 +107,6 @@ fn standing(object: &super::universe::Object) -> Standing {
         bid: object.bid,
         server: present.map(|v| v.places.clone()).unwrap_or_default(),
         stamp: object.stamp,
-        attrs: present.map(|v| v.attrs),
-        xattrs: present.and_then(|v| v.xattrs.clone()),
         agreed,
         rev: object.rev,
     }

@@ -30,6 +30,8 @@ struct Waiting {
     renamed: HashSet<Ino>,
     /// Live files whose rows are gone.
     doomed: HashSet<Ino>,
+    /// Nodes that got a new live file since the flush that is under way took its list.
+    spared: HashSet<Ino>,
 }
 
 /// So many files may wait for removal before a flush is made for their sake.
@@ -48,6 +50,13 @@ impl Barrier {
         let mut waiting = locked(&self.waiting);
         waiting.renamed.remove(&ino);
         waiting.doomed.insert(ino);
+    }
+
+    /// A node gets a live file again: to be called before it is placed.
+    pub(super) fn spare(&self, ino: Ino) {
+        let mut waiting = locked(&self.waiting);
+        waiting.doomed.remove(&ino);
+        waiting.spared.insert(ino);
     }
 
     pub(super) fn unknown_objects(&self) {
@@ -93,9 +102,12 @@ impl Core {
         }
         self.meta.flush()?;
         for ino in waiting.doomed.drain() {
-            self.objects
-                .remove_live(ino)
-                .map_err(io("removing a file"))?;
+            // Under the lock: a new live file of that number is placed only after it was spared.
+            let now = locked(&self.barrier.waiting);
+            if !now.spared.contains(&ino) {
+                let removed = self.objects.remove_live(ino);
+                removed.map_err(io("removing a file"))?;
+            }
         }
         Ok(())
     }

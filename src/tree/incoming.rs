@@ -24,6 +24,7 @@ impl Tree {
         }
         // The file first: a live file whose row says that nothing is here is removed at the next start.
         sys::set_mtime(draft.file(), base.attrs.mtime).map_err(io("setting the time of a file"))?;
+        core.barrier.spare(ino);
         let placed = core.objects.place_live(draft, ino);
         let stat = placed.map_err(io("placing a fetched file"))?;
         let stored = core.record_placed(ino, stat, base);

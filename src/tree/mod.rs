@@ -23,6 +23,8 @@
 mod attrs;
 mod barrier;
 mod bytes;
+#[cfg(test)]
+mod bytes_test;
 mod clean;
 mod commit;
 mod copy;
@@ -31,6 +33,8 @@ mod inherit;
 mod live;
 mod nameless;
 mod names;
+#[cfg(test)]
+mod names_test;
 mod purge;
 mod record;
 mod rename;

@@ -25,10 +25,8 @@ impl Tree {
     ) -> Result<Option<Ino>> {
         let core = &self.core;
         let _names = core.names();
-        let (node, target) = core.meta.read(|rows| look(rows, from, to))?;
+        let (node, target) = core.meta.read(|rows| look(rows, from, to, mode))?;
         match (mode, target) {
-            (RenameMode::NoReplace, Some(_)) => Err(TreeError::Exists),
-            (RenameMode::Exchange, None) => Err(TreeError::NotFound),
             // Two names of one node: POSIX says that nothing happens.
             (_, Some(target)) if target.ino == node.ino => Ok(None),
             (RenameMode::Exchange, Some(target)) => {
@@ -48,14 +46,24 @@ impl Tree {
     }
 }
 
-/// What is at both names.
-fn look(rows: &Rows<'_>, from: Spot<'_>, to: Spot<'_>) -> Result<(Node, Option<Node>)> {
+/// What is at both names. In the order of the kernel: first whether the target may be there, then loops.
+fn look(
+    rows: &Rows<'_>,
+    from: Spot<'_>,
+    to: Spot<'_>,
+    mode: RenameMode,
+) -> Result<(Node, Option<Node>)> {
     let node = named(rows, from.0, from.1)?;
     let target = match named(rows, to.0, to.1) {
         Ok(target) => Some(target),
         Err(TreeError::NotFound) => None,
         Err(other) => return Err(other),
     };
+    match (mode, &target) {
+        (RenameMode::NoReplace, Some(_)) => return Err(TreeError::Exists),
+        (RenameMode::Exchange, None) => return Err(TreeError::NotFound),
+        _ => {}
+    }
     if node.attrs.kind == Kind::Dir {
         check_no_loop(rows, node.ino, to.0)?;
     }

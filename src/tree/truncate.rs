@@ -55,6 +55,7 @@ impl Core {
         }
         let draft = self.objects.draft().map_err(io("making a file"))?;
         // The file first: a live file whose row says that nothing is here is removed at the next start.
+        self.barrier.spare(open.ino);
         let placed = self.objects.place_live(draft, open.ino);
         let stat = placed.map_err(io("making a file"))?;
         let begun = self.meta.write(|txn| {

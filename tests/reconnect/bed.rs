@@ -37,6 +37,27 @@ pub struct Shown {
 /// A whole tree by path.
 pub type View = BTreeMap<String, Shown>;
 
+/// Fails with what differs, not with two whole trees.
+pub fn assert_same(left: &View, right: &View, what: &str) {
+    let differing = |a: &View, b: &View| -> Vec<String> {
+        a.iter()
+            .filter(|(path, shown)| b.get(*path) != Some(shown))
+            .map(|(path, shown)| {
+                let text = String::from_utf8_lossy(&shown.content).into_owned();
+                format!(
+                    "{path}: {:?} {:o} {text:?} as {}",
+                    shown.kind, shown.mode, shown.first
+                )
+            })
+            .collect()
+    };
+    let (only_left, only_right) = (differing(left, right), differing(right, left));
+    assert!(
+        only_left.is_empty() && only_right.is_empty(),
+        "{what}\nleft: {only_left:#?}\nright: {only_right:#?}"
+    );
+}
+
 /// Makes the lower of a bed from the plain one, to put faults in between.
 pub type Wrap = dyn Fn(Posix) -> Arc<dyn Lower>;
 
@@ -269,7 +290,11 @@ impl Client {
         let (parent, name) = self.parent(text);
         let new = NewNode {
             kind,
-            mode: if kind == Kind::Dir { 0o755 } else { 0o644 },
+            mode: match kind {
+                Kind::Dir => 0o755,
+                Kind::Symlink => 0o777,
+                _ => 0o644,
+            },
             rdev: 0,
             target: target.map(|target| target.as_bytes().to_vec()),
         };

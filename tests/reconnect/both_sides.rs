@@ -1,6 +1,6 @@
 //! Both sides changed something: merged where a rule or a driver may, kept as a conflict where not.
 
-use crate::bed::{Bed, Client};
+use crate::bed::{Bed, Client, assert_same};
 use crate::one_side::{known, settled};
 use driftfs::model::ConflictKind;
 
@@ -58,7 +58,7 @@ fn an_edit_beats_a_delete_on_either_side() {
     client.remove("b.txt");
     bed.server_save("b.txt", b"edited there\n");
     let report = client.sync();
-    assert_eq!(client.view(), bed.server_view());
+    assert_same(&client.view(), &bed.server_view(), "client and server");
     assert_eq!(client.read("a.txt"), b"edited here\n");
     assert_eq!(client.read("b.txt"), b"edited there\n");
     let kinds: Vec<_> = report.conflicts.iter().map(|one| one.kind).collect();

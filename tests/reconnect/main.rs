@@ -2,4 +2,6 @@
 
 mod bed;
 mod both_sides;
+mod crash;
+mod meddler;
 mod one_side;

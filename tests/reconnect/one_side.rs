@@ -1,6 +1,6 @@
 //! What only one side changed arrives on the other exactly, and a second run changes nothing.
 
-use crate::bed::{Bed, Client};
+use crate::bed::{Bed, Client, assert_same};
 use driftfs::reintegrate::Report;
 
 /// A small tree both sides know, with everything cached.
@@ -29,11 +29,11 @@ pub fn known() -> (Bed, Client) {
 /// After a run both sides are equal, nothing lies in the attempts, and a second run finds nothing to do.
 pub fn settled(bed: &Bed, client: &Client, report: &Report) {
     assert!(report.is_settled(), "{report:#?}");
-    assert_eq!(client.view(), bed.server_view());
+    assert_same(&client.view(), &bed.server_view(), "client and server");
     assert_eq!(bed.leftovers(), Vec::<String>::new());
     let again = client.sync();
     assert!(again.is_quiet() && again.is_settled(), "{again:#?}");
-    assert_eq!(client.view(), bed.server_view());
+    assert_same(&client.view(), &bed.server_view(), "client and server");
     let changes = driftfs::reintegrate::changes::changes(&client.tree).unwrap();
     assert_eq!(changes, Vec::new());
 }
@@ -68,7 +68,7 @@ fn what_the_client_did_arrives() {
     client.remove("empty");
     let wanted = client.view();
     let report = client.sync();
-    assert_eq!(bed.server_view(), wanted);
+    assert_same(&bed.server_view(), &wanted, "server and wanted");
     settled(&bed, &client, &report);
     let kept = bed.kept_on_server();
     assert!(
@@ -95,8 +95,8 @@ fn what_the_server_did_arrives() {
     bed.server_symlink("b.txt", "to-a");
     let wanted = bed.server_view();
     let report = client.sync();
-    assert_eq!(client.view(), wanted);
-    assert_eq!(bed.server_view(), wanted, "nothing was pushed");
+    assert_same(&client.view(), &wanted, "client and wanted");
+    assert_same(&bed.server_view(), &wanted, "nothing was pushed");
     settled(&bed, &client, &report);
 }
 
@@ -153,7 +153,7 @@ fn names_that_changed_places_change_places() {
     client.rename("swap", "b.txt");
     let wanted = client.view();
     let report = client.sync();
-    assert_eq!(bed.server_view(), wanted);
+    assert_same(&bed.server_view(), &wanted, "server and wanted");
     settled(&bed, &client, &report);
 }
 
@@ -166,13 +166,13 @@ fn an_emptied_server_is_not_believed() {
     }
     let report = client.sync();
     assert!(report.brake.is_some(), "{report:#?}");
-    assert_eq!(client.view(), wanted);
+    assert_same(&client.view(), &wanted, "client and wanted");
     let report = client
         .re
         .run(&driftfs::reintegrate::Mode::Approved)
         .unwrap();
     assert!(report.brake.is_none());
-    assert_eq!(client.view(), bed.server_view());
+    assert_same(&client.view(), &bed.server_view(), "client and server");
 }
 
 #[test]

@@ -1,0 +1,117 @@
+//! Making an object where nobody sees it.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+
+use super::attempt::{self, Tx};
+use super::root::{Family, Opened};
+use super::{attrs, look};
+use crate::lower::error::{is, local, meaning, no};
+use crate::lower::{Answer, Done, LowerError, New, SetAttrs, Slot, progress};
+use crate::model::{Hash, Kind};
+use crate::sys::{self, CopyError};
+
+/// Makes `new` in slot `new`: written, synced, attributes set, looked at again.
+pub(super) fn stage(opened: &Opened, tx: &Tx, new: &New, bytes: Option<&File>) -> Answer<Done> {
+    tx.clear_new(opened)?;
+    let hash = make(opened, tx, new, bytes)?;
+    let name = attempt::name(Slot::New);
+    let handle = sys::dir::handle_in(&tx.dir, name).map_err(|e| meaning("open", &tx.path, e))?;
+    let wanted = wanted(new);
+    attrs::drop_inherited_acl(&handle, &wanted);
+    let mut refused = attrs::apply(&handle, new.attrs.kind, &tx.path, &wanted)?;
+    attrs::sync(&tx.dir, name, new.attrs.kind, &tx.path)?;
+    tx.sync()?;
+    let mut seen = look::must(opened, &tx.dir, name, &tx.path, true)?;
+    seen.stamp.hash = hash;
+    attrs::silently_ignored(opened, &wanted, &seen, &mut refused);
+    Ok(Done {
+        seen,
+        refused,
+        possible_loss: false,
+    })
+}
+
+fn wanted(new: &New) -> SetAttrs {
+    SetAttrs {
+        mode: Some(new.attrs.mode),
+        uid: Some(new.attrs.uid),
+        gid: Some(new.attrs.gid),
+        mtime: Some(new.attrs.mtime),
+        xattrs: new
+            .xattrs
+            .iter()
+            .map(|(name, value)| (name.clone(), Some(value.clone())))
+            .collect(),
+    }
+}
+
+/// Makes the bare object; gives the hash of a file's bytes.
+fn make(opened: &Opened, tx: &Tx, new: &New, bytes: Option<&File>) -> Answer<Option<Hash>> {
+    let name = attempt::name(Slot::New);
+    let made = match new.attrs.kind {
+        Kind::File => return write(opened, tx, name, bytes),
+        Kind::Dir => sys::dir::mkdir_in(&tx.dir, name, 0o700),
+        Kind::Symlink => {
+            let target = new.target.as_deref().unwrap_or_default();
+            sys::dir::symlink_in(&tx.dir, name, OsStr::from_bytes(target))
+        }
+        // A socket is an address of this host; on a server it would be a dead name.
+        Kind::Socket => Err(io::Error::from_raw_os_error(no::EOPNOTSUPP)),
+        kind => sys::dir::mknod_in(&tx.dir, name, kind, new.attrs.rdev),
+    };
+    match made {
+        Ok(()) => Ok(None),
+        // SMB clients say EIO for kinds their server does not have.
+        Err(e) if opened.family == Family::Smb && is(&e, no::EIO) && answers(opened) => {
+            Err(meaning(
+                "make",
+                &tx.path,
+                io::Error::from_raw_os_error(no::EOPNOTSUPP),
+            ))
+        }
+        Err(e) => Err(meaning("make", &tx.path, e)),
+    }
+}
+
+fn answers(opened: &Opened) -> bool {
+    sys::statfs_of(&opened.root).is_ok()
+}
+
+/// Writes a file and closes it: SMB moves mtime at close, so attributes come after that.
+fn write(opened: &Opened, tx: &Tx, name: &OsStr, bytes: Option<&File>) -> Answer<Option<Hash>> {
+    let fail = |e| meaning("write", &tx.path, e);
+    let file = sys::create_at(&tx.dir, name.as_ref(), 0o600).map_err(fail)?;
+    let empty;
+    let from = match bytes {
+        Some(bytes) => bytes,
+        None => {
+            empty = sys::open_null().map_err(local)?;
+            &empty
+        }
+    };
+    let (hash, size) = sys::copy_hashed(from, &file, &mut progress::beat).map_err(|e| match e {
+        CopyError::From(e) => local(e),
+        CopyError::To(e) => fail(e),
+    })?;
+    // Only a sync makes a write count on a network file system.
+    sys::sync(&file).map_err(fail)?;
+    progress::beat();
+    drop(file);
+    let stat = sys::statx_in(&tx.dir, name).map_err(fail)?;
+    if stat.attrs.size != size {
+        return Err(LowerError::Link {
+            what: format!("write {}", tx.path),
+            why: format!(
+                "{size} bytes were written and {} are there",
+                stat.attrs.size
+            ),
+        });
+    }
+    if size > 0 {
+        opened.learn_clock(stat.attrs.mtime);
+    }
+    Ok(Some(hash))
+}
