@@ -21,8 +21,11 @@ fn bed() -> Bed {
 }
 
 fn tokens(object: &Object) -> [Option<u64>; 3] {
-    [base_of(object), client_of(object), server_of(object)]
-        .map(|version| version.and_then(|version| version.bytes).map(|token| token.0))
+    [base_of(object), client_of(object), server_of(object)].map(|version| {
+        version
+            .and_then(|version| version.bytes)
+            .map(|token| token.0)
+    })
 }
 
 fn unchanged(object: &Object) -> bool {
@@ -113,7 +116,11 @@ fn both_edits_are_compared_by_their_bytes() {
     let differ = object(&scan, base_of, "g");
     let [base, client, server] = tokens(differ);
     assert!(client != server && client != base && server != base);
-    assert_eq!(scan.read.len(), 1, "the server's bytes are kept for the merge");
+    assert_eq!(
+        scan.read.len(),
+        1,
+        "the server's bytes are kept for the merge"
+    );
 }
 
 #[test]
