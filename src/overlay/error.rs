@@ -43,9 +43,6 @@ pub enum OverlayError {
     /// No such open file.
     #[error("not an open file")]
     BadHandle,
-    /// Not opened for this.
-    #[error("not opened for that")]
-    WrongMode,
     /// Past the end.
     #[error("no data there")]
     PastEnd,
