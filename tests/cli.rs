@@ -25,8 +25,23 @@ fn text(path: &Path) -> &str {
 
 /// Every command of the program, with arguments that parse.
 const COMMANDS: &[&str] = &[
-    "mount", "umount", "st", "ls", "doctor", "offline", "online", "sync", "approve", "diff", "plan",
-    "log", "conflicts", "resolve", "cat", "check", "export",
+    "mount",
+    "umount",
+    "st",
+    "ls",
+    "doctor",
+    "offline",
+    "online",
+    "sync",
+    "approve",
+    "diff",
+    "plan",
+    "log",
+    "conflicts",
+    "resolve",
+    "cat",
+    "check",
+    "export",
 ];
 
 #[test]
@@ -98,7 +113,12 @@ fn errors_are_objects_too_when_asked_for_json() {
     let told: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(told["schema"], 1);
     assert_eq!(told["error"]["code"], 2);
-    assert!(told["error"]["message"].as_str().unwrap().contains("driftfs mount"));
+    assert!(
+        told["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("driftfs mount")
+    );
 }
 
 #[test]
@@ -143,7 +163,10 @@ fn refused(name: &str, args: impl Fn(&Path) -> Vec<String>, says: &str) {
         assert!(matches!(ran.code, 1 | 2 | 4), "{name}: {ran:?}");
         assert!(ran.err.contains(says), "{name}: {ran:?}");
     }
-    assert!(!root.join("state/meta.db").exists(), "{name}: nothing was begun");
+    assert!(
+        !root.join("state/meta.db").exists(),
+        "{name}: nothing was begun"
+    );
 }
 
 fn words(text: &str) -> Vec<String> {
@@ -152,22 +175,62 @@ fn words(text: &str) -> Vec<String> {
 
 #[test]
 fn mounts_that_cannot_be_are_refused_with_a_sentence() {
-    refused("a file as lower", |_| words("file mnt --state state"), "not a directory");
-    refused("no lower", |_| words("nowhere mnt --state state"), "does not exist");
-    refused("no mount point", |_| words("lower nowhere --state state"), "mkdir");
-    refused("inside the lower", |_| words("lower lower/inside --state state"), "show itself");
-    refused("the lower inside", |_| words("lower/inside lower --state state"), "hide it");
-    refused("state in the lower", |_| words("lower mnt --state lower/state"), "--state");
-    refused("state in the mount", |_| words("lower mnt --state mnt/state"), "--state");
-    refused("option", |_| words("lower mnt --state state -o nonsense"), "nonsense");
-    refused("a file as state", |_| words("lower mnt --state file"), "not a directory");
+    refused(
+        "a file as lower",
+        |_| words("file mnt --state state"),
+        "not a directory",
+    );
+    refused(
+        "no lower",
+        |_| words("nowhere mnt --state state"),
+        "does not exist",
+    );
+    refused(
+        "no mount point",
+        |_| words("lower nowhere --state state"),
+        "mkdir",
+    );
+    refused(
+        "inside the lower",
+        |_| words("lower lower/inside --state state"),
+        "show itself",
+    );
+    refused(
+        "the lower inside",
+        |_| words("lower/inside lower --state state"),
+        "hide it",
+    );
+    refused(
+        "state in the lower",
+        |_| words("lower mnt --state lower/state"),
+        "--state",
+    );
+    refused(
+        "state in the mount",
+        |_| words("lower mnt --state mnt/state"),
+        "--state",
+    );
+    refused(
+        "option",
+        |_| words("lower mnt --state state -o nonsense"),
+        "nonsense",
+    );
+    refused(
+        "a file as state",
+        |_| words("lower mnt --state file"),
+        "not a directory",
+    );
 }
 
 #[test]
 fn a_detached_start_is_for_driftfs_itself() {
     let dir = tempfile::tempdir().unwrap();
     let mut command = Command::new("bash");
-    command.args(["-c", "exec 3>&-; exec \"$0\" mount --detached /tmp /mnt", text(Path::new(env!("CARGO_BIN_EXE_driftfs")))]);
+    command.args([
+        "-c",
+        "exec 3>&-; exec \"$0\" mount --detached /tmp /mnt",
+        text(Path::new(env!("CARGO_BIN_EXE_driftfs"))),
+    ]);
     let ran = run_limited(command.current_dir(dir.path()), Duration::from_secs(60)).code(1);
     assert!(ran.err.contains("driftfs mount"), "{ran:?}");
 }

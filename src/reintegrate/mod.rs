@@ -25,7 +25,7 @@ pub mod plan;
 mod pulling;
 mod putting;
 mod report;
-mod resolve;
+pub mod resolve;
 mod resume;
 mod run;
 pub mod scan;
@@ -44,6 +44,5 @@ mod walk;
 mod world;
 
 pub use report::{Disagreement, Line, Report};
-pub use resolve::{Resolved, Take, Unresolved, resolve};
 pub use run::{Mode, Points, Preview, Reintegrate};
 pub use trouble::Failure;
