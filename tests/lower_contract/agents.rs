@@ -285,3 +285,26 @@ fn running(mark: &str) -> usize {
         .filter(|line| line.split(|b| *b == 0).any(|arg| arg == mark.as_bytes()))
         .count()
 }
+
+#[test]
+fn an_agent_ends_when_its_socket_does() {
+    let bed = Bed::new();
+    let args = ["agent", "--client", "c1", "--lower"].map(Into::into);
+    let args: Vec<_> = args.into_iter().chain([bed.share.clone().into()]).collect();
+    for foreign in [false, true] {
+        let (ours, theirs) = driftfs::sys::Channel::pair().unwrap();
+        let program = program().as_ref();
+        let mut agent = driftfs::sys::Process::start(program, &args, &[], theirs, None).unwrap();
+        if foreign {
+            // Nothing an agent understands, as from a daemon of another version.
+            ours.send(&[1, 2, 3], &[]).unwrap();
+        }
+        assert!(!agent.ended() || foreign);
+        drop(ours);
+        let limit = Instant::now() + Duration::from_secs(20);
+        while !agent.ended() {
+            assert!(Instant::now() < limit, "the agent outlived its socket");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}

@@ -4,6 +4,7 @@
 mod agents;
 mod cases;
 mod fakes;
+mod races;
 mod rig;
 
 use rig::{Kind, run};
