@@ -1,1 +1,30 @@
 //! Who starts, joins and stops all of it.
+
+mod agent;
+mod approving;
+mod bell;
+mod deciding;
+mod dispatch;
+mod doctor;
+mod engine;
+mod gate;
+mod launch;
+mod log;
+mod look;
+mod options;
+mod place;
+mod probing;
+mod pushing;
+pub mod rescue;
+mod running;
+mod showing;
+mod start;
+mod stop;
+mod syncing;
+mod workers;
+
+pub use doctor::{Finding, Health, doctor};
+pub use launch::{Mounting, PushMode, Ready, StartError, launch, run_detached, run_foreground};
+pub use look::look_at_main;
+
+pub use crate::lower::agent_main;

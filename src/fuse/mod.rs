@@ -1,1 +1,12 @@
 //! How the kernel asks: decode, one call of `overlay`, reply.
+
+mod adaptor;
+mod convert;
+mod errno;
+mod notify;
+mod parked;
+mod replies;
+mod session;
+mod waits;
+
+pub use session::{MountOptions, Mounted, mount};

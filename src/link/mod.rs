@@ -1,8 +1,10 @@
 //! Can we reach the lower, and what may we do now? One enum, one pure `step`, and the view everybody reads.
 
-use std::time::{Duration, Instant};
+mod state;
+mod view;
 
-use crate::model::Time;
+pub use state::Event;
+pub use view::{Link, Timing};
 
 /// Why we are disconnected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,33 +32,26 @@ pub enum State {
     Returning,
 }
 
-/// The link as everybody sees it.
-pub struct Link {}
+impl State {
+    /// The word in messages and JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            State::Connected => "connected",
+            State::Suspect => "suspect",
+            State::Disconnected(_) => "disconnected",
+            State::Returning => "returning",
+        }
+    }
+}
 
-#[allow(unused_variables)]
-impl Link {
-    /// The state now.
-    pub fn state(&self) -> State {
-        todo!()
-    }
-    /// Since when, and a sentence why.
-    pub fn told(&self) -> (State, Time, String) {
-        todo!()
-    }
-    /// True when the lower may be asked on behalf of a caller (Connected, Suspect, Returning).
-    pub fn may_ask(&self) -> bool {
-        todo!()
-    }
-    /// Reports that a request to the lower failed like a dead link does; the prober is woken.
-    pub fn failed(&self, what: &str) {
-        todo!()
-    }
-    /// Waits until the state is no longer `state`, or until `deadline`. Gives the state then.
-    pub fn wait_change(&self, state: State, deadline: Instant) -> State {
-        todo!()
-    }
-    /// How long an answer about the lower counts (revalidation and kernel time-outs), 1 s by default.
-    pub fn fresh_for(&self) -> Duration {
-        todo!()
+impl Why {
+    /// The word in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Why::Forced => "forced",
+            Why::Lost => "lost",
+            Why::Identity => "identity",
+            Why::Credentials => "credentials",
+        }
     }
 }

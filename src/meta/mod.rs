@@ -4,8 +4,29 @@
 //! waits for a writer; [`Meta::write`] is the only way to change a row, handed to the kernel before it returns
 //! (WAL, `synchronous=NORMAL`): `kill -9` loses nothing. [`Meta::flush`] is the one place where the log is synced.
 
+mod bases;
+mod codec;
+mod conflicts;
+mod doctor;
+mod entries;
+mod first;
+mod intents;
+mod nodes;
 mod open;
+mod paths;
+mod records;
 mod rows;
+mod schema;
+mod sealed;
+mod settings;
+mod txn;
+mod views;
+
+#[cfg(test)]
+mod calls_test;
+#[cfg(test)]
+mod history_test;
 
 pub use open::{Meta, MetaError};
-pub use rows::{BaseNode, Conflict, Entry, Intent, Node, Record, Rows, Sealed, View, WriteTxn};
+pub use rows::{BaseNode, Conflict, Entry, Intent, Node, Record, Rows, Sealed, View};
+pub use txn::WriteTxn;

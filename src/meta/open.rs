@@ -1,8 +1,16 @@
 //! Opening the database, and the two kinds of transaction.
 
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::rows::{Rows, WriteTxn};
+use rusqlite::{Connection, OpenFlags};
+
+use super::codec::sql;
+use super::rows::Rows;
+use super::txn::{State, WriteTxn};
+use super::{first, schema};
+use crate::sys;
 
 /// Why the database did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -36,16 +44,59 @@ pub enum MetaError {
         /// What is wrong.
         why: String,
     },
+    /// The log could not be synced, or the file not be opened.
+    #[error("the database file {what} failed: {source}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// What the host said.
+        source: std::io::Error,
+    },
+    /// A test told this database to refuse every write from some moment on (see [`Meta::stop_after`]).
+    #[error("the database was told to stop")]
+    Stopped,
 }
 
-/// The database.
-pub struct Meta {}
+/// Readers kept open for the next read; more are opened when needed and closed afterwards.
+const READERS: usize = 8;
 
-#[allow(unused_variables)]
+/// The database.
+pub struct Meta {
+    writer: Mutex<Writer>,
+    readers: Mutex<Vec<Connection>>,
+    file: PathBuf,
+    /// The log, held open for syncing. SQLite keeps this one file for as long as a connection is open, and has no
+    /// file locks on it, so a descriptor of ours disturbs nothing.
+    log: File,
+}
+
+struct Writer {
+    db: Connection,
+    state: State,
+    /// Commits still allowed; `None`: no limit.
+    allowed: Option<u64>,
+}
+
 impl Meta {
     /// Opens `meta.db` in `dir`, making it when there is none. The root node, root base object and epoch 1 exist afterwards.
     pub fn open(dir: &Path) -> Result<Meta, MetaError> {
-        todo!()
+        let file = dir.join("meta.db");
+        let mut db = Connection::open(&file).map_err(sql("open its file"))?;
+        configure(&db)?;
+        prepare(&mut db)?;
+        let log = open_log(dir)?;
+        let meta = Meta {
+            writer: Mutex::new(Writer {
+                db,
+                state: State::default(),
+                allowed: None,
+            }),
+            readers: Mutex::new(Vec::new()),
+            file,
+            log,
+        };
+        meta.write(first::rows)?;
+        Ok(meta)
     }
 
     /// Reads one moment of the database. Never waits for a writer.
@@ -53,19 +104,183 @@ impl Meta {
         &self,
         work: impl FnOnce(&Rows<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        todo!()
+        let pooled = self.readers().pop();
+        let db = match pooled {
+            Some(db) => db,
+            None => self.open_reader()?,
+        };
+        let span = Span::begin(&db, "BEGIN")?;
+        let result = work(&Rows { db: &db });
+        drop(span);
+        let mut readers = self.readers();
+        if readers.len() < READERS {
+            readers.push(db);
+        }
+        result
     }
 
-    /// Runs `work` in the one write transaction; an error takes all of it back.
+    /// Runs `work` in the one write transaction; an error takes all of it back. Not to be called from inside another
+    /// [`Meta::write`] of the same thread.
     pub fn write<T, E: From<MetaError>>(
         &self,
         work: impl FnOnce(&WriteTxn<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        todo!()
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let writer = &mut *writer;
+        if writer.allowed == Some(0) {
+            return Err(MetaError::Stopped.into());
+        }
+        let span = Span::begin(&writer.db, "BEGIN IMMEDIATE")?;
+        let done = work(&WriteTxn::new(&writer.db, &writer.state)).and_then(|value| {
+            span.commit()?;
+            Ok(value)
+        });
+        drop(span);
+        match done {
+            Ok(value) => {
+                writer.allowed = writer.allowed.map(|left| left - 1);
+                // Numbers of transactions on the lower must not come again, not even after a power cut.
+                if writer.state.committed() {
+                    self.flush()?;
+                }
+                Ok(value)
+            }
+            Err(error) => {
+                writer.state.taken_back();
+                Err(error)
+            }
+        }
     }
 
     /// Syncs the log: everything committed before this call survives power loss afterwards.
+    ///
+    /// The log file itself is synced. A passive checkpoint would not do (it syncs nothing while a reader holds an old
+    /// moment), nor an empty commit with `synchronous=FULL` (it writes no frame, so it syncs none). What is no longer in
+    /// the log was synced into the database file by the checkpoint that let the log restart. No writer waits for this.
     pub fn flush(&self) -> Result<(), MetaError> {
-        todo!()
+        sys::sync(&self.log).map_err(io("sync"))
     }
+
+    /// For tests of crashes: after `commits` more transactions every write is refused and leaves nothing, as if the
+    /// process had been killed there.
+    #[doc(hidden)]
+    pub fn stop_after(&self, commits: u64) {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.allowed = Some(commits);
+    }
+
+    fn readers(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open_reader(&self) -> Result<Connection, MetaError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = Connection::open_with_flags(&self.file, flags).map_err(sql("open its file"))?;
+        db.set_prepared_statement_cache_capacity(64);
+        db.busy_timeout(BUSY).map_err(sql("open its file"))?;
+        Ok(db)
+    }
+}
+
+/// Nobody but this process uses the database; a checkpoint or a rescue command may hold it for a moment.
+const BUSY: std::time::Duration = std::time::Duration::from_secs(10);
+
+pub(super) fn io(what: &'static str) -> impl Fn(std::io::Error) -> MetaError {
+    move |source| match source.raw_os_error() {
+        // ENOSPC, EDQUOT
+        Some(28 | 122) => MetaError::Full,
+        _ => MetaError::Io { what, source },
+    }
+}
+
+fn configure(db: &Connection) -> Result<(), MetaError> {
+    let what = "be set up";
+    db.busy_timeout(BUSY).map_err(sql(what))?;
+    db.set_prepared_statement_cache_capacity(128);
+    let mode: String = db
+        .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
+        .map_err(sql(what))?;
+    if mode != "wal" {
+        return Err(MetaError::Damaged {
+            table: "meta.db",
+            why: format!("the file system of the state directory allows only journal mode {mode}"),
+        });
+    }
+    // NORMAL: a commit is handed to the kernel and not synced; `flush` is the one place that does.
+    db.execute_batch(
+        "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -16384",
+    )
+    .map_err(sql(what))
+}
+
+/// Checks who wrote the file, and makes the tables in an empty one.
+fn prepare(db: &mut Connection) -> Result<(), MetaError> {
+    let number = |pragma: &str| {
+        db.query_row(pragma, [], |row| row.get::<_, i64>(0))
+            .map_err(sql("read its format"))
+    };
+    let id = number("PRAGMA application_id")?;
+    let version = number("PRAGMA user_version")?;
+    let tables = number("SELECT count(*) FROM sqlite_schema")?;
+    if (id, version, tables) == (0, 0, 0) {
+        let txn = db.transaction().map_err(sql("make its tables"))?;
+        txn.execute_batch(schema::TABLES)
+            .and_then(|()| txn.pragma_update(None, "application_id", schema::APPLICATION_ID))
+            .and_then(|()| txn.pragma_update(None, "user_version", schema::VERSION))
+            .map_err(sql("make its tables"))?;
+        return txn.commit().map_err(sql("make its tables"));
+    }
+    if id != schema::APPLICATION_ID {
+        return Err(MetaError::Damaged {
+            table: "meta.db",
+            why: "the file was not written by driftfs".to_owned(),
+        });
+    }
+    if version != schema::VERSION {
+        return Err(MetaError::Version {
+            found: version,
+            known: schema::VERSION,
+        });
+    }
+    Ok(())
+}
+
+/// Opens the log, and makes sure that the names of both files are on disk.
+fn open_log(dir: &Path) -> Result<File, MetaError> {
+    let dir = sys::open_dir(dir).map_err(io("open"))?;
+    let log = sys::open_at(&dir, Path::new("meta.db-wal"), false).map_err(io("open"))?;
+    sys::sync(&log)
+        .and_then(|()| sys::sync(&dir))
+        .map_err(io("sync"))?;
+    Ok(log)
+}
+
+/// An open transaction; ended without effect when dropped uncommitted, also by a panic in between.
+struct Span<'a>(&'a Connection);
+
+impl<'a> Span<'a> {
+    fn begin(db: &'a Connection, how: &str) -> Result<Span<'a>, MetaError> {
+        run(db, how)?;
+        Ok(Span(db))
+    }
+
+    fn commit(&self) -> Result<(), MetaError> {
+        run(self.0, "COMMIT")
+    }
+}
+
+impl Drop for Span<'_> {
+    fn drop(&mut self) {
+        if !self.0.is_autocommit()
+            && let Err(error) = run(self.0, "ROLLBACK")
+        {
+            tracing::error!(%error, "a transaction could not be taken back");
+        }
+    }
+}
+
+fn run(db: &Connection, command: &str) -> Result<(), MetaError> {
+    let what = "begin or end a transaction";
+    let mut statement = db.prepare_cached(command).map_err(sql(what))?;
+    statement.execute([]).map(|_| ()).map_err(sql(what))
 }

@@ -1,1 +1,184 @@
 //! What one file operation does.
+//!
+//! Every operation answers at once from what is here. One that needs the server first gives
+//! [`OverlayError::Wait`] with the [`Need`]; whoever can wait (a pool thread of the `fuse` room, or
+//! [`Overlay::patiently`]) calls [`Overlay::satisfy`] and then the operation again. So nothing here waits for the
+//! server while it is half way through a change, and a wait can be given up at any moment.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::fetch::Fetch;
+use crate::link::Link;
+use crate::model::{Attrs, Ino, Name, Who};
+use crate::tree::{Seen, Tree};
+use crate::variants::{HIDDEN, Variants};
+
+mod attr;
+mod create;
+mod dir;
+mod error;
+mod file;
+mod fresh;
+mod handles;
+mod hidden;
+mod hooks;
+mod lookup;
+mod need;
+mod remove;
+mod rename;
+mod statfs;
+mod views;
+mod why;
+mod xattr;
+
+pub use crate::fetch::Stale;
+pub use crate::meta::MetaError;
+pub use crate::tree::{NewNode, RenameMode, Seek, SetAttrs, SetTime, SetXattr, TreeError};
+pub use dir::DirItem;
+pub use error::{OverlayError, Result};
+pub use file::{HowToOpen, Opened};
+pub use hooks::Hooks;
+pub use need::{Need, given_up};
+
+/// Where driftfs keeps its own files in the lower's root; never shown.
+pub const OWN: &[u8] = b".driftfs";
+
+/// One call of one program.
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    /// On whose behalf.
+    pub who: Who,
+    /// It asked not to be kept waiting (`O_NONBLOCK`).
+    pub nonblock: bool,
+    /// The server was looked at on behalf of this call, or that was given up.
+    pub looked: bool,
+    /// What this call wrote was sent to the server, or that was given up.
+    pub pushed: bool,
+    /// No more waiting: what is not here counts as out of reach.
+    pub gave_up: bool,
+}
+
+impl Call {
+    /// A call of `who` that may wait.
+    pub fn of(who: Who) -> Call {
+        Call {
+            who,
+            nonblock: false,
+            looked: false,
+            pushed: false,
+            gave_up: false,
+        }
+    }
+}
+
+/// A node as `stat` shows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Stat {
+    /// Its number.
+    pub ino: Ino,
+    /// Its attributes.
+    pub attrs: Attrs,
+    /// Names.
+    pub nlink: u32,
+    /// 512-byte blocks.
+    pub blocks: u64,
+}
+
+impl From<&Seen> for Stat {
+    fn from(seen: &Seen) -> Stat {
+        Stat {
+            ino: seen.node.ino,
+            attrs: seen.node.attrs,
+            nlink: seen.node.nlink,
+            blocks: seen.blocks,
+        }
+    }
+}
+
+/// What the mount needs to know about itself.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// The state directory, as the root's `user.drift.state-dir` tells it.
+    pub state_dir: std::path::PathBuf,
+    /// Serve no extended attributes besides our own (`-o noxattr`).
+    pub noxattr: bool,
+}
+
+/// The operations.
+pub struct Overlay {
+    tree: Arc<Tree>,
+    fetch: Arc<Fetch>,
+    link: Arc<Link>,
+    variants: Variants,
+    hooks: Hooks,
+    settings: Settings,
+    views: views::Views<hidden::Shown>,
+    fresh: fresh::Fresh,
+    whys: why::Whys,
+    open: handles::Handles,
+}
+
+impl Overlay {
+    /// Joins the parts.
+    pub fn new(
+        tree: Arc<Tree>,
+        fetch: Arc<Fetch>,
+        link: Arc<Link>,
+        hooks: Hooks,
+        settings: Settings,
+    ) -> Overlay {
+        Overlay {
+            variants: Variants::new(Arc::clone(&tree)),
+            tree,
+            fetch,
+            link,
+            hooks,
+            settings,
+            views: views::Views::default(),
+            fresh: fresh::Fresh::default(),
+            whys: why::Whys::default(),
+            open: handles::Handles::default(),
+        }
+    }
+
+    /// How long the kernel may answer from its caches.
+    pub fn fresh_for(&self) -> Duration {
+        self.link.fresh_for()
+    }
+
+    /// What the kernel must forget; waits up to `wait` for something.
+    pub fn take_stale(&self, wait: Duration) -> Vec<Stale> {
+        let stale = self.fetch.take_stale(wait);
+        for item in &stale {
+            if let Stale::Node(ino) = item {
+                self.open.forget_content(*ino);
+            }
+        }
+        stale
+    }
+
+    /// The kernel dropped `count` references to a node.
+    pub fn forget(&self, ino: Ino, count: u64) {
+        if hidden::is_shown(ino) {
+            self.views.forget(ino, count);
+        } else {
+            self.tree.forget(ino, count);
+        }
+    }
+
+    /// Refuses names that are ours, and names in what `.drift` shows.
+    fn check_name(&self, parent: Ino, name: &Name) -> Result<()> {
+        self.check_live(parent)?;
+        if name.bytes() == HIDDEN.as_bytes() || (parent == Ino::ROOT && name.bytes() == OWN) {
+            return Err(OverlayError::Reserved(name.clone()));
+        }
+        Ok(())
+    }
+
+    /// Hands a node to the kernel, which then holds a reference.
+    fn hand_over(&self, seen: &Seen) -> Stat {
+        self.tree.remember(seen.node.ino);
+        Stat::from(seen)
+    }
+}

@@ -1,4 +1,46 @@
-//! How our changes and the lower become one: scan -> plan -> brake -> stage -> apply -> report.
+//! How our changes and the lower become one: scan -> plan -> brake -> carry out -> report.
+//!
+//! [`Reintegrate::run`] does all of it; [`Reintegrate::preview`] stops after the plan.
 
+mod agree;
+mod basing;
+pub mod brake;
+mod build;
+pub mod changes;
+mod clashing;
+pub mod conflicts;
+mod decide;
+mod drafts;
+mod hand;
+mod identify;
+mod intents;
+mod job;
+mod looking;
+mod merging;
+mod moving;
+mod places;
+pub mod plan;
+mod pulling;
+mod putting;
+mod report;
+pub mod resolve;
+mod resume;
+mod run;
+pub mod scan;
+mod sequence;
+mod settle;
 pub mod steps;
+mod takeover;
+mod taking;
+mod tidy;
+mod tokens;
+mod touched;
+mod trees;
+mod trouble;
 pub mod universe;
+mod walk;
+mod world;
+
+pub use report::{Disagreement, Line, Report};
+pub use run::{Mode, Points, Preview, Reintegrate};
+pub use trouble::Failure;

@@ -3,6 +3,13 @@
 //! Every step, once done on its side, is applied to the base tree in the same way (one transaction): afterwards client,
 //! server and base agree on what it did. A merge of bytes is two steps: the merged bytes become the live file while base
 //! becomes the server's version (one transaction), then the live file is an ordinary one-sided change and is pushed.
+//!
+//! What a step does to base, exactly. `Make`: base becomes the other side's version with that one place, whatever base
+//! said before. On [`Side::Base`] both made it alike, and base becomes the client's version less the xattrs the server
+//! has not: what else differs then looks like the server's change, also to a run after a crash, and follows as `Attrs`. `Move`, `Link`, `Unlink`: the same change of the places.
+//! `Remove`: the base object goes. `Bytes`, `Attrs`: the same values ([`Side::Base`]: those both sides have). A `Make` of
+//! a directory gives its owner at least `rwx`; when its mode says less, an `Attrs` step at the end sets it, so that it
+//! can be filled meanwhile. Every step leaves all three trees valid trees: no name held twice, no directory in itself.
 
 use super::universe::{Key, Place};
 use crate::lower::SetAttrs;
@@ -55,7 +62,8 @@ pub struct Step {
     pub side: Side,
     /// What happens.
     pub action: Action,
-    /// Its path, for people (on the side it happens).
+    /// Its path on the side it happens, when all earlier steps are done and this one is not (`Make`, `Link`: the new
+    /// path; [`Side::Base`]: the live path, or the base path where the client has none).
     pub path: RelPath,
     /// The rule that decided, by its name in docs/semantics.md.
     pub rule: &'static str,

@@ -2,33 +2,64 @@
 //! (Rooms may name `std::fs::File`, `std::io` and `std::path` types.)
 
 mod attrs;
+mod background;
+mod caller;
 mod clock;
 mod clone;
+mod control_socket;
 mod copy;
 pub mod dir;
+pub mod errno;
 mod file;
+pub mod flags;
 mod hash;
+mod host;
 mod mount;
+mod mounts;
+mod positions;
 mod process;
 mod socket;
+mod space;
 mod stat;
+mod state_dir;
 mod xattrs;
 
+pub use attrs::{set_mode, set_mtime, set_owner};
+pub use background::{
+    EndSignals, hold_end_signals, output_within, own_program, read_report, report_pipe,
+    settle_down, sleep, spawn_detached, write_report,
+};
+pub use caller::is_signalled;
 pub use clock::now;
 pub use clone::{Cloned, clone_file, copy_with_holes};
+pub use control_socket::{
+    connect as connect_control, listen as listen_control, peer_uid, remove as remove_control,
+};
+pub use copy::{CopyError, copy_hashed, forget_cached, hash_beating};
+pub use dir::symlink_in;
 pub use file::{
-    FileStat, chmod, create_at, link_at, list_at, lock_exclusive, make_dir_at, open_at, open_dir,
-    rename_at, stat_at, stat_of, sync, unlink_at,
+    FileStat, chmod, create_at, link_at, list_at, make_dir_at, open_at, open_dir, rename_at,
+    stat_at, stat_of, sync, unlink_at,
 };
 pub use hash::hash_file;
-
-pub use attrs::{set_mode, set_mtime, set_owner};
-pub use copy::{CopyError, copy_hashed, forget_cached, hash_beating};
+pub use host::{
+    can_reflink, fuse_device, has_sys_admin, is_root, kernel_release, processors, program_on_path,
+};
 pub use mount::{FsStat, Mounted, mounted, statfs_of};
+pub use mounts::{FS_TYPE, Holder, Mount, holders, mount_of, mounts, unmount};
+pub use positions::{
+    allocate, boot_id, copy_at, program_of, read_at, seek_to, set_len, sync_data, write_at,
+};
 pub use process::{
     Process, become_user, clear_umask, effective_uid, exit_at_once, inherit, inherited, open_null,
     path_exists, random,
 };
 pub use socket::Channel;
+pub use space::{DiskSpace, disk_space};
 pub use stat::{Stat, statx_in, statx_of};
+pub use state_dir::{
+    Spot, StateLock, canonical, canonical_but_last, disk_use, euid, is_running, lock_state,
+    make_private_dir, names_in, open_log, open_path, path_xattr, read_small, remove_small,
+    short_hash, spot, write_small,
+};
 pub use xattrs::{remove_xattr, set_xattr, xattrs_of};

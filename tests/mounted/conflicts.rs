@@ -51,11 +51,7 @@ fn a_conflict_is_shown_and_blocks_nothing_else() {
                 rig.mnt.join("c").to_str().unwrap()
             ])
             .out,
-            if word == "client" {
-                String::new()
-            } else {
-                text.into()
-            },
+            text,
             "{word}"
         );
     }

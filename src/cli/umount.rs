@@ -1,0 +1,137 @@
+//! `driftfs umount`.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::exit::{Exit, Failure, Outcome};
+use super::locate;
+use super::output::{Out, count};
+use crate::control::{self, Answer, JsonPath, Request, Said};
+use crate::sys::{self, Mount};
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  driftfs umount ~/work
+  cd ~ && driftfs umount -m work
+
+Returns within 10 seconds whatever the server does. Programs that still have files open there are named; they may
+go on, and the daemon ends after their last close. Changes that are not on the server yet stay in the state
+directory, and the next mount sends them.")]
+pub(super) struct Args {
+    /// The mount point
+    mountpoint: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Unmounted {
+    mount: String,
+    unsent: usize,
+    busy: Vec<String>,
+    #[serde(skip)]
+    note: &'static str,
+}
+
+/// The daemon's own work is bounded below this; what is left of the ten seconds is for the fallback.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+pub(super) fn run(args: &Args, at: Option<&Path>, out: &Out) -> Outcome {
+    let point = args.mountpoint.as_deref();
+    let mount = locate::find_mount(point.or(at), None)?;
+    if let Some(point) = point {
+        same_place(point, &mount)?;
+    }
+    let start = Instant::now();
+    let said = ask_to_stop(&mount);
+    let done = match said {
+        Some(said) => {
+            wait_until_gone(&mount, &said, start);
+            Unmounted {
+                mount: JsonPath::host(&mount.point).path,
+                unsent: said.unsent,
+                busy: said.busy,
+                note: "",
+            }
+        }
+        None => without_daemon(&mount)?,
+    };
+    out.show(&done, text);
+    Ok(Exit::Done)
+}
+
+/// `umount ~/work/notes` is more likely a slip than a wish.
+fn same_place(point: &Path, mount: &Mount) -> Result<(), Failure> {
+    let real = sys::canonical(point).or_else(|_| sys::canonical_but_last(point));
+    let by_name = point.file_name() == mount.point.file_name() || point.components().count() == 1;
+    match real {
+        Ok(real) if real == mount.point => Ok(()),
+        Err(_) if by_name => Ok(()),
+        _ => Err(Failure::usage(format!(
+            "{} is not a mount point\n  next: driftfs umount {}",
+            point.display(),
+            mount.point.display()
+        ))),
+    }
+}
+
+/// Asks the daemon; `None` when it does not run or does not answer in time.
+fn ask_to_stop(mount: &Mount) -> Option<Said> {
+    let state_dir = locate::state_dir_of(mount).ok()?;
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || tell.send(control::ask(&state_dir, Request::Stop)));
+    match told.recv_timeout(PATIENCE) {
+        Ok(Ok(Answer::Said(said))) => Some(said),
+        _ => None,
+    }
+}
+
+/// A script that mounts again at once shall find the place free: waits for mount and daemon to be gone.
+fn wait_until_gone(mount: &Mount, said: &Said, start: Instant) {
+    let there = || {
+        sys::mounts().is_ok_and(|all| {
+            all.iter()
+                .any(|m| m.point == mount.point && m.device == mount.device)
+        })
+    };
+    let running = || said.pid != 0 && said.busy.is_empty() && sys::is_running(said.pid);
+    while (there() || running()) && start.elapsed() < PATIENCE {
+        sys::sleep(Duration::from_millis(20));
+    }
+}
+
+fn without_daemon(mount: &Mount) -> Result<Unmounted, Failure> {
+    sys::unmount(&mount.point, true).map_err(|error| {
+        Failure::error(format!(
+            "{} could not be unmounted: {error}",
+            mount.point.display()
+        ))
+    })?;
+    Ok(Unmounted {
+        mount: JsonPath::host(&mount.point).path,
+        unsent: 0,
+        busy: Vec::new(),
+        note: "its daemon did not run any more; what it had not sent is in its state directory, and the next mount sends it",
+    })
+}
+
+fn text(done: &Unmounted) -> String {
+    let mut lines = vec![format!("{} is unmounted", done.mount)];
+    if !done.note.is_empty() {
+        lines.push(format!("  {}", done.note));
+    }
+    if done.unsent > 0 {
+        let waiting = count(done.unsent, "change");
+        lines.push(format!(
+            "  {waiting} not on the server yet; the next mount sends them"
+        ));
+    }
+    if !done.busy.is_empty() {
+        lines.push(
+            "  still in use by these programs; the daemon ends after their last close:".into(),
+        );
+        lines.extend(done.busy.iter().map(|who| format!("    {who}")));
+    }
+    lines.join("\n")
+}

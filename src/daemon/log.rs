@@ -1,0 +1,33 @@
+//! The daemon's log: `daemon.log`, or standard error in the foreground. `DRIFTFS_LOG` filters it (`debug`,
+//! `driftfs::reintegrate=trace`, …).
+
+use std::io;
+use std::path::Path;
+use std::sync::Mutex;
+
+use tracing_subscriber::EnvFilter;
+
+use super::start::Output;
+use crate::sys;
+
+/// Starts logging; in the background standard output and error go to the log too, and no directory is kept in use.
+pub(super) fn start(state: &Path, output: Output) -> io::Result<()> {
+    let filter = EnvFilter::try_from_env("DRIFTFS_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let format = tracing_subscriber::fmt().with_env_filter(filter);
+    let set = match output {
+        Output::Terminal => format.with_writer(io::stderr).try_init(),
+        Output::Log => {
+            let file = sys::open_log(state)?;
+            sys::settle_down(&file)?;
+            format
+                .with_ansi(false)
+                .with_writer(Mutex::new(file))
+                .try_init()
+        }
+    };
+    if let Err(error) = set {
+        eprintln!("driftfs: logging was started already: {error}");
+    }
+    std::panic::set_hook(Box::new(|info| tracing::error!(%info, "panic")));
+    Ok(())
+}

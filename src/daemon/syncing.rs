@@ -1,0 +1,171 @@
+//! Merging both sides: runs of `reintegrate`, and what is told of them.
+
+use std::time::{Duration, Instant};
+
+use super::engine::Engine;
+use super::probing::probe_once;
+use crate::control::{JsonPath, PathReason, Settled};
+use crate::link::{Event, State};
+use crate::model::Problem;
+use crate::reintegrate::{Mode, Report};
+
+/// Probes a person's `online` makes before it says that the server is not reachable.
+const TRIES: usize = 3;
+
+/// One merge, and what came of it. A second caller waits for the first.
+pub(super) fn settle(engine: &Engine, mode: &Mode) -> Settled {
+    if !engine.link.may_ask() {
+        return offline(engine);
+    }
+    let began = Instant::now();
+    let settled = match engine.reintegrate.run(mode) {
+        Ok(report) => {
+            let settled = told(engine, &report);
+            let reached = report.unreachable.is_none();
+            // A push of single files has not compared both sides.
+            if !matches!(mode, Mode::Push(_)) {
+                *engine.last_report() = Some(report);
+                if reached {
+                    engine.step(&Event::Settled, "");
+                    engine.fetch.look_again();
+                }
+            }
+            settled
+        }
+        Err(failure) => {
+            tracing::error!(%failure, "merge");
+            Settled {
+                outcome: "error".into(),
+                why: format!(
+                    "the merge stopped: {failure}\n  next: driftfs sync   goes on where it stopped"
+                ),
+                ..Settled::default()
+            }
+        }
+    };
+    tracing::info!(
+        outcome = settled.outcome,
+        ms = began.elapsed().as_millis(),
+        "merge"
+    );
+    // A merge that took long leaves the server at least as much time for others.
+    engine
+        .bell
+        .pause(began.elapsed().min(Duration::from_secs(60)));
+    settled
+}
+
+/// `driftfs online --wait`: looks for the server, then merges.
+pub(super) fn online(engine: &Engine) -> Settled {
+    engine.step(
+        &Event::Online,
+        "you asked to be online; the server is looked for",
+    );
+    for _ in 0..TRIES {
+        if engine.link.may_ask() {
+            break;
+        }
+        probe_once(engine);
+    }
+    settle(engine, &Mode::Sync)
+}
+
+fn offline(engine: &Engine) -> Settled {
+    let (state, _, why) = engine.link.told();
+    let next = match state {
+        State::Disconnected(crate::link::Why::Forced) => "\n  next: driftfs online --wait",
+        _ => "",
+    };
+    Settled {
+        outcome: "offline".into(),
+        why: format!("not connected: {why}{next}"),
+        conflicts: conflicts(engine),
+        ..Settled::default()
+    }
+}
+
+/// Conflicts that wait for a decision.
+pub(super) fn conflicts(engine: &Engine) -> usize {
+    let stored = engine.meta().read(|rows| rows.conflicts());
+    stored.map_or(0, |all| all.len())
+}
+
+fn told(engine: &Engine, report: &Report) -> Settled {
+    let conflicts = conflicts(engine);
+    let (outcome, why) = outcome(report, conflicts);
+    Settled {
+        outcome: outcome.into(),
+        pushed: report.pushed.len(),
+        pulled: report.pulled.len(),
+        merged: report.merged.len(),
+        conflicts,
+        pending: reasons(&report.pending),
+        notes: notes(report),
+        why,
+    }
+}
+
+/// The most pressing thing first.
+fn outcome(report: &Report, conflicts: usize) -> (&'static str, String) {
+    if let Some(why) = &report.brake {
+        return (
+            "brake",
+            format!(
+                "stopped before anything was done: {why}\n  next: driftfs plan; then, if that is right: driftfs approve"
+            ),
+        );
+    }
+    if let Some(why) = &report.unreachable {
+        return ("offline", format!("the server fell silent: {why}"));
+    }
+    if conflicts > 0 {
+        return ("conflicts", "merged, and some of it needs you".into());
+    }
+    if !report.pending.is_empty() {
+        return ("pending", "merged, but something waits".into());
+    }
+    let why = if report.is_quiet() {
+        "both sides were equal"
+    } else {
+        "both sides are equal now"
+    };
+    ("clean", why.into())
+}
+
+/// Remarks of a report, possible losses first.
+pub(super) fn notes(report: &Report) -> Vec<PathReason> {
+    let mut notes = reasons(&report.possible_loss);
+    notes.extend(reasons(&report.notes));
+    notes
+}
+
+/// Problems as JSON shows them.
+pub(super) fn reasons(problems: &[Problem]) -> Vec<PathReason> {
+    let reason = |problem: &Problem| PathReason {
+        path: JsonPath::of(&problem.path),
+        reason: problem.reason.clone(),
+    };
+    problems.iter().map(reason).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::RelPath;
+
+    #[test]
+    fn the_most_pressing_outcome_is_told() {
+        let mut report = Report::default();
+        assert_eq!(outcome(&report, 0).0, "clean");
+        report.pending.push(Problem {
+            path: RelPath::root(),
+            reason: "x".into(),
+        });
+        assert_eq!(outcome(&report, 0).0, "pending");
+        assert_eq!(outcome(&report, 1).0, "conflicts");
+        report.unreachable = Some("cut".into());
+        assert_eq!(outcome(&report, 1).0, "offline");
+        report.brake = Some("all gone".into());
+        assert_eq!(outcome(&report, 1).0, "brake");
+    }
+}

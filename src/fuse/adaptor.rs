@@ -1,0 +1,442 @@
+//! The kernel's door: each request is decoded, handed to one operation, and its result turned into the reply.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use fuser::{
+    BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags, INodeNo,
+    InitFlags, KernelConfig, LockOwner, OpenAccMode, OpenFlags, RenameFlags, ReplyAttr,
+    ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyLseek,
+    ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+};
+
+use super::convert::{call, file_attr, file_type, kind_of_mode, rename_mode, set_time};
+use super::errno::errno;
+use super::parked::guarded;
+use super::replies;
+use super::waits::Waits;
+use crate::model::{Ino, Kind, Name};
+use crate::overlay::{
+    Call, DirItem, HowToOpen, NewNode, Overlay, OverlayError, Result, Seek, SetAttrs, SetXattr,
+    given_up,
+};
+use crate::sys::flags as f;
+
+/// Largest write the kernel sends at once.
+const MAX_WRITE: u32 = 1 << 20;
+
+/// What the library calls.
+pub(super) struct Adaptor {
+    overlay: Arc<Overlay>,
+    waits: Arc<Waits>,
+}
+
+impl Adaptor {
+    pub(super) fn new(overlay: Arc<Overlay>, waits: Arc<Waits>) -> Adaptor {
+        Adaptor { overlay, waits }
+    }
+
+    fn ttl(&self) -> Duration {
+        self.overlay.fresh_for()
+    }
+
+    /// Runs what never waits for the server.
+    fn now<T>(
+        &self,
+        request: &Request,
+        op: impl FnOnce(&Overlay, &Call) -> Result<T>,
+    ) -> Result<T> {
+        guarded(|| op(&self.overlay, &given_up(call(request))))
+    }
+
+    /// Makes a node and replies with it.
+    fn make(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        new: NewNode,
+        reply: ReplyEntry,
+    ) {
+        let (parent, name, ttl) = (Ino(parent.0), name.to_owned(), self.ttl());
+        self.waits.run(
+            call(request),
+            move |o, c| o.make(c, parent, &Name::from_os(&name)?, &new),
+            move |result| replies::entry(reply, ttl, result),
+        );
+    }
+}
+
+/// The call of an open: O_NONBLOCK asks not to be kept waiting.
+fn open_call(request: &Request, open_flags: i32) -> Call {
+    Call {
+        nonblock: open_flags & f::O_NONBLOCK != 0,
+        ..call(request)
+    }
+}
+
+fn how_to_open(open_flags: i32) -> HowToOpen {
+    HowToOpen {
+        write: OpenFlags(open_flags).acc_mode() != OpenAccMode::O_RDONLY,
+        truncate: open_flags & f::O_TRUNC != 0,
+    }
+}
+
+// Long argument lists on few lines: the trait cannot be split, and its other half is reading it.
+// Left to the library's own answer (ENOSYS, so that the kernel does it itself or says it is not there): access
+// (default_permissions), locks, bmap, ioctl, poll.
+#[rustfmt::skip]
+impl Filesystem for Adaptor {
+    fn init(&mut self, _request: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
+        // Each alone, so that a kernel without one of them still gets the others.
+        for wanted in [
+            InitFlags::FUSE_DO_READDIRPLUS,
+            InitFlags::FUSE_READDIRPLUS_AUTO,
+            InitFlags::FUSE_PARALLEL_DIROPS,
+            InitFlags::FUSE_ATOMIC_O_TRUNC,
+            InitFlags::FUSE_HANDLE_KILLPRIV_V2,
+            InitFlags::FUSE_AUTO_INVAL_DATA,
+            InitFlags::FUSE_ASYNC_DIO,
+        ] {
+            if config.add_capabilities(wanted).is_err() {
+                tracing::info!(?wanted, "not known to this kernel");
+            }
+        }
+        if let Err(nearest) = config.set_max_write(MAX_WRITE) {
+            tracing::info!(nearest, "largest write");
+        }
+        Ok(())
+    }
+
+    fn lookup(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let (parent, name, ttl) = (Ino(parent.0), name.to_owned(), self.ttl());
+        self.waits.run(
+            call(request),
+            move |o, c| o.lookup(c, parent, &Name::from_os(&name)?),
+            move |result| replies::found(reply, ttl, result),
+        );
+    }
+
+    fn forget(&self, _request: &Request, ino: INodeNo, count: u64) {
+        self.overlay.forget(Ino(ino.0), count);
+    }
+
+    fn getattr(&self, request: &Request, ino: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
+        let ttl = self.ttl();
+        self.waits.run(
+            call(request),
+            move |o, c| o.getattr(c, Ino(ino.0)),
+            move |result| replies::attr(reply, ttl, result),
+        );
+    }
+
+    fn setattr(
+        &self, request: &Request, ino: INodeNo, mode: Option<u32>, uid: Option<u32>, gid: Option<u32>,
+        size: Option<u64>, atime: Option<TimeOrNow>, mtime: Option<TimeOrNow>, _ctime: Option<SystemTime>,
+        _fh: Option<FileHandle>, _crtime: Option<SystemTime>, _chgtime: Option<SystemTime>,
+        _bkuptime: Option<SystemTime>, _flags: Option<BsdFileFlags>, reply: ReplyAttr,
+    ) {
+        let set = SetAttrs {
+            mode: mode.map(|mode| mode & 0o7777),
+            uid,
+            gid,
+            size,
+            atime: atime.map(set_time),
+            mtime: mtime.map(set_time),
+        };
+        let ttl = self.ttl();
+        self.waits.run(
+            call(request),
+            move |o, c| o.setattr(c, Ino(ino.0), &set),
+            move |result| replies::attr(reply, ttl, result),
+        );
+    }
+
+    fn readlink(&self, request: &Request, ino: INodeNo, reply: ReplyData) {
+        replies::bytes(reply, self.now(request, |o, _| o.readlink(Ino(ino.0))));
+    }
+
+    fn mknod(
+        &self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, _umask: u32, rdev: u32,
+        reply: ReplyEntry,
+    ) {
+        let Some(kind) = kind_of_mode(mode) else {
+            return reply.error(Errno::EINVAL);
+        };
+        let new = NewNode {
+            kind,
+            mode: mode & 0o7777,
+            rdev: u64::from(rdev),
+            target: None,
+        };
+        self.make(request, parent, name, new, reply);
+    }
+
+    fn mkdir(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, _umask: u32, reply: ReplyEntry) {
+        let new = NewNode {
+            kind: Kind::Dir,
+            mode: mode & 0o7777,
+            rdev: 0,
+            target: None,
+        };
+        self.make(request, parent, name, new, reply);
+    }
+
+    fn unlink(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let name = name.to_owned();
+        self.waits.run(
+            call(request),
+            move |o, c| o.unlink(c, Ino(parent.0), &Name::from_os(&name)?),
+            move |result| replies::done(reply, result),
+        );
+    }
+
+    fn rmdir(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let name = name.to_owned();
+        self.waits.run(
+            call(request),
+            move |o, c| o.rmdir(c, Ino(parent.0), &Name::from_os(&name)?),
+            move |result| replies::done(reply, result),
+        );
+    }
+
+    fn symlink(&self, request: &Request, parent: INodeNo, name: &OsStr, target: &Path, reply: ReplyEntry) {
+        let new = NewNode {
+            kind: Kind::Symlink,
+            mode: 0o777,
+            rdev: 0,
+            target: Some(target.as_os_str().as_bytes().to_vec()),
+        };
+        self.make(request, parent, name, new, reply);
+    }
+
+    fn rename(
+        &self, request: &Request, parent: INodeNo, name: &OsStr, new_parent: INodeNo, new_name: &OsStr,
+        flags: RenameFlags, reply: ReplyEmpty,
+    ) {
+        let Some(mode) = rename_mode(flags) else {
+            return reply.error(Errno::EINVAL);
+        };
+        let (name, new_name) = (name.to_owned(), new_name.to_owned());
+        self.waits.run(
+            call(request),
+            move |o, c| {
+                let (from, to) = (Name::from_os(&name)?, Name::from_os(&new_name)?);
+                o.rename(c, (Ino(parent.0), &from), (Ino(new_parent.0), &to), mode)
+            },
+            move |result| replies::done(reply, result),
+        );
+    }
+
+    fn link(&self, request: &Request, ino: INodeNo, new_parent: INodeNo, new_name: &OsStr, reply: ReplyEntry) {
+        let (name, ttl) = (new_name.to_owned(), self.ttl());
+        self.waits.run(
+            call(request),
+            move |o, c| o.link(c, Ino(ino.0), Ino(new_parent.0), &Name::from_os(&name)?),
+            move |result| replies::entry(reply, ttl, result),
+        );
+    }
+
+    fn open(&self, request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        let how = how_to_open(flags.0);
+        self.waits.run(
+            open_call(request, flags.0),
+            move |o, c| o.open(c, Ino(ino.0), how),
+            move |result| replies::opened(reply, result),
+        );
+    }
+
+    fn create(
+        &self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, _umask: u32, flags: i32,
+        reply: ReplyCreate,
+    ) {
+        let (name, ttl, how) = (name.to_owned(), self.ttl(), how_to_open(flags));
+        let exclusive = flags & f::O_EXCL != 0;
+        self.waits.run(
+            open_call(request, flags),
+            move |o, c| {
+                let name = Name::from_os(&name)?;
+                o.create(c, Ino(parent.0), &name, mode & 0o7777, how, exclusive)
+            },
+            move |result| replies::created(reply, ttl, result),
+        );
+    }
+
+    fn read(
+        &self, request: &Request, _ino: INodeNo, fh: FileHandle, offset: u64, size: u32, _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>, reply: ReplyData,
+    ) {
+        let result = self.now(request, |o, c| o.read(c, fh.0, offset, size as usize));
+        replies::bytes(reply, result);
+    }
+
+    fn write(
+        &self, request: &Request, _ino: INodeNo, fh: FileHandle, offset: u64, data: &[u8],
+        write_flags: WriteFlags, flags: OpenFlags, _lock_owner: Option<LockOwner>, reply: ReplyWrite,
+    ) {
+        // Pages of a mapping come with any handle of the file, and belong where they are.
+        let from_pages = write_flags.contains(WriteFlags::FUSE_WRITE_CACHE);
+        let append = flags.0 & f::O_APPEND != 0 && !from_pages;
+        let kill = write_flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID);
+        let result = self.now(request, |o, c| o.write(c, fh.0, offset, data, append, kill));
+        replies::written(reply, result.map(|count| count as u64));
+    }
+
+    fn flush(&self, request: &Request, _ino: INodeNo, fh: FileHandle, _lock_owner: LockOwner, reply: ReplyEmpty) {
+        self.waits.run(
+            call(request),
+            move |o, c| o.flush(c, fh.0),
+            move |result| replies::done(reply, result),
+        );
+    }
+
+    fn release(
+        &self, _request: &Request, _ino: INodeNo, fh: FileHandle, _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>, _flush: bool, reply: ReplyEmpty,
+    ) {
+        self.overlay.release(fh.0);
+        reply.ok();
+    }
+
+    fn fsync(&self, request: &Request, _ino: INodeNo, fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {
+        replies::done(reply, self.now(request, |o, _| o.sync(fh.0)));
+    }
+
+    fn opendir(&self, request: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+        self.waits.run(
+            call(request),
+            move |o, c| o.opendir(c, Ino(ino.0)),
+            move |result| match result {
+                Ok(handle) => reply.opened(FileHandle(handle), FopenFlags::empty()),
+                Err(error) => reply.error(errno(&error)),
+            },
+        );
+    }
+
+    fn readdir(&self, request: &Request, ino: INodeNo, fh: FileHandle, offset: u64, mut reply: ReplyDirectory) {
+        let mut take = |item: &DirItem| {
+            let kind = file_type(item.stat.attrs.kind);
+            !reply.add(INodeNo(item.stat.ino.0), item.cookie, kind, item_name(item))
+        };
+        let result = self.now(request, |o, c| {
+            o.readdir(c, (Ino(ino.0), fh.0), offset, false, &mut take)
+        });
+        match result {
+            Ok(()) => reply.ok(),
+            Err(error) => reply.error(errno(&error)),
+        }
+    }
+
+    fn readdirplus(
+        &self, request: &Request, ino: INodeNo, fh: FileHandle, offset: u64, mut reply: ReplyDirectoryPlus,
+    ) {
+        let ttl = self.ttl();
+        let mut take = |item: &DirItem| {
+            let attr = file_attr(&item.stat);
+            let (ino, name) = (INodeNo(item.stat.ino.0), item_name(item));
+            !reply.add(ino, item.cookie, name, &ttl, &attr, replies::GENERATION)
+        };
+        let result = self.now(request, |o, c| {
+            o.readdir(c, (Ino(ino.0), fh.0), offset, true, &mut take)
+        });
+        match result {
+            Ok(()) => reply.ok(),
+            Err(error) => reply.error(errno(&error)),
+        }
+    }
+
+    fn releasedir(&self, _request: &Request, _ino: INodeNo, fh: FileHandle, _flags: OpenFlags, reply: ReplyEmpty) {
+        self.overlay.releasedir(fh.0);
+        reply.ok();
+    }
+
+    fn fsyncdir(&self, request: &Request, _ino: INodeNo, _fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {
+        replies::done(reply, self.now(request, |o, _| o.sync_names()));
+    }
+
+    fn statfs(&self, _request: &Request, _ino: INodeNo, reply: ReplyStatfs) {
+        let s = self.overlay.statfs();
+        let longest = Name::MAX as u32;
+        reply.statfs(
+            s.blocks, s.bfree, s.bavail, s.files, s.ffree, s.bsize, longest, s.bsize,
+        );
+    }
+
+    fn setxattr(
+        &self, request: &Request, ino: INodeNo, name: &OsStr, value: &[u8], flags: i32, _position: u32,
+        reply: ReplyEmpty,
+    ) {
+        let how = match flags {
+            f::XATTR_CREATE => SetXattr::Create,
+            f::XATTR_REPLACE => SetXattr::Replace,
+            _ => SetXattr::Any,
+        };
+        let aside = Overlay::settles(name.as_bytes());
+        let (name, value) = (name.as_bytes().to_vec(), value.to_vec());
+        let op = move |o: &Overlay, c: &Call| o.setxattr(c, Ino(ino.0), &name, &value, how);
+        let answer = move |result| replies::done(reply, result);
+        if aside {
+            self.waits.run_aside(call(request), op, answer);
+        } else {
+            self.waits.run(call(request), op, answer);
+        }
+    }
+
+    fn getxattr(&self, request: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+        let value = self.now(request, |o, _| o.getxattr(Ino(ino.0), name.as_bytes()));
+        replies::xattr(reply, size, value);
+    }
+
+    fn listxattr(&self, request: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
+        replies::xattr(reply, size, self.now(request, |o, _| o.listxattr(Ino(ino.0))));
+    }
+
+    fn removexattr(&self, request: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let result = self.now(request, |o, c| {
+            o.removexattr(c, Ino(ino.0), name.as_bytes())
+        });
+        replies::done(reply, result);
+    }
+
+    fn fallocate(
+        &self, request: &Request, _ino: INodeNo, fh: FileHandle, offset: u64, length: u64, mode: i32,
+        reply: ReplyEmpty,
+    ) {
+        let result = self.now(request, |o, c| o.allocate(c, fh.0, offset, length, mode));
+        replies::done(reply, result);
+    }
+
+    fn lseek(
+        &self, request: &Request, _ino: INodeNo, fh: FileHandle, offset: i64, whence: i32, reply: ReplyLseek,
+    ) {
+        let what = match whence {
+            f::SEEK_DATA => Seek::Data,
+            f::SEEK_HOLE => Seek::Hole,
+            _ => return reply.error(Errno::EINVAL),
+        };
+        let result = u64::try_from(offset)
+            .map_err(|_| OverlayError::PastEnd)
+            .and_then(|offset| self.now(request, |o, _| o.seek(fh.0, offset, what)));
+        replies::offset(reply, result);
+    }
+
+    fn copy_file_range(
+        &self, request: &Request, _ino_in: INodeNo, fh_in: FileHandle, offset_in: u64, _ino_out: INodeNo,
+        fh_out: FileHandle, offset_out: u64, len: u64, _flags: CopyFileRangeFlags, reply: ReplyWrite,
+    ) {
+        let (from, to) = ((fh_in.0, offset_in), (fh_out.0, offset_out));
+        replies::written(reply, self.now(request, |o, c| o.copy(c, from, to, len)));
+    }
+}
+
+/// The name of an entry in a listing.
+fn item_name(item: &DirItem) -> &OsStr {
+    match (&item.name, item.cookie) {
+        (Some(name), _) => name.os(),
+        (None, 1) => OsStr::new("."),
+        (None, _) => OsStr::new(".."),
+    }
+}

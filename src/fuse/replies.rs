@@ -1,0 +1,139 @@
+//! Results of operations as replies to the kernel.
+
+use std::time::Duration;
+
+use fuser::{
+    FileHandle, FopenFlags, Generation, ReplyAttr, ReplyCreate, ReplyData, ReplyEmpty, ReplyEntry,
+    ReplyLseek, ReplyOpen, ReplyWrite, ReplyXattr,
+};
+
+use super::convert::file_attr;
+use super::errno::errno;
+use crate::model::{Attrs, Ino, Kind, Time};
+use crate::overlay::{Opened, OverlayError, Result, Stat, TreeError};
+use crate::sys;
+
+/// Numbers are never reused, so that there is one generation.
+pub(super) const GENERATION: Generation = Generation(0);
+
+/// A node, or why not.
+pub(super) fn entry(reply: ReplyEntry, ttl: Duration, result: Result<Stat>) {
+    match result {
+        Ok(stat) => reply.entry(&ttl, &file_attr(&stat), GENERATION),
+        Err(error) => reply.error(errno(&error)),
+    }
+}
+
+/// A node, a certain "there is none" that the kernel may keep for `ttl`, or why not.
+pub(super) fn found(reply: ReplyEntry, ttl: Duration, result: Result<Stat>) {
+    match result {
+        Err(OverlayError::Tree(TreeError::NotFound)) => {
+            reply.entry(&ttl, &file_attr(&nothing()), GENERATION);
+        }
+        other => entry(reply, ttl, other),
+    }
+}
+
+/// Number 0 tells the kernel that there is nothing of that name.
+fn nothing() -> Stat {
+    let zero = Time::default();
+    Stat {
+        ino: Ino(0),
+        attrs: Attrs {
+            kind: Kind::File,
+            mode: 0,
+            uid: 0,
+            gid: 0,
+            rdev: 0,
+            size: 0,
+            mtime: zero,
+            ctime: zero,
+            atime: zero,
+        },
+        nlink: 0,
+        blocks: 0,
+    }
+}
+
+/// Attributes, or why not.
+pub(super) fn attr(reply: ReplyAttr, ttl: Duration, result: Result<Stat>) {
+    match result {
+        Ok(stat) => reply.attr(&ttl, &file_attr(&stat)),
+        Err(error) => reply.error(errno(&error)),
+    }
+}
+
+/// An opened file, or why not.
+pub(super) fn opened(reply: ReplyOpen, result: Result<Opened>) {
+    match result {
+        Ok(opened) => reply.opened(FileHandle(opened.handle), open_flags(&opened)),
+        Err(error) => reply.error(errno(&error)),
+    }
+}
+
+/// A made and opened file, or why not.
+pub(super) fn created(reply: ReplyCreate, ttl: Duration, result: Result<(Stat, Opened)>) {
+    match result {
+        Ok((stat, opened)) => reply.created(
+            &ttl,
+            &file_attr(&stat),
+            GENERATION,
+            FileHandle(opened.handle),
+            open_flags(&opened),
+        ),
+        Err(error) => reply.error(errno(&error)),
+    }
+}
+
+fn open_flags(opened: &Opened) -> FopenFlags {
+    if opened.keep_cache {
+        FopenFlags::FOPEN_KEEP_CACHE
+    } else {
+        FopenFlags::empty()
+    }
+}
+
+/// Done, or why not.
+pub(super) fn done(reply: ReplyEmpty, result: Result<()>) {
+    match result {
+        Ok(()) => reply.ok(),
+        Err(error) => reply.error(errno(&error)),
+    }
+}
+
+/// Bytes, or why not.
+pub(super) fn bytes(reply: ReplyData, result: Result<Vec<u8>>) {
+    match result {
+        Ok(bytes) => reply.data(&bytes),
+        Err(error) => reply.error(errno(&error)),
+    }
+}
+
+/// A number of bytes written, or why not.
+pub(super) fn written(reply: ReplyWrite, result: Result<u64>) {
+    match result {
+        // The operation wrote no more than was asked for, and the kernel asks in 32 bits.
+        Ok(count) => reply.written(u32::try_from(count).unwrap_or(u32::MAX)),
+        Err(error) => reply.error(errno(&error)),
+    }
+}
+
+/// An offset, or why not.
+pub(super) fn offset(reply: ReplyLseek, result: Result<u64>) {
+    match result {
+        Ok(offset) => reply.offset(i64::try_from(offset).unwrap_or(i64::MAX)),
+        Err(error) => reply.error(errno(&error)),
+    }
+}
+
+/// An extended attribute's value, or (`size` 0) its length, or why not.
+pub(super) fn xattr(reply: ReplyXattr, size: u32, result: Result<Vec<u8>>) {
+    match result {
+        Ok(value) if size == 0 => reply.size(u32::try_from(value.len()).unwrap_or(u32::MAX)),
+        Ok(value) if value.len() > size as usize => {
+            reply.error(fuser::Errno::from_i32(sys::errno::ERANGE));
+        }
+        Ok(value) => reply.data(&value),
+        Err(error) => reply.error(errno(&error)),
+    }
+}

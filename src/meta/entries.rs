@@ -1,0 +1,132 @@
+//! Names in live directories, and as snapshots show them.
+
+use rusqlite::params;
+
+use super::codec::Cols;
+use super::open::MetaError;
+use super::rows::{Entry, Rows};
+use super::txn::WriteTxn;
+use crate::model::{Cookie, Epoch, Ino, Name};
+
+type Result<T> = std::result::Result<T, MetaError>;
+
+fn word(cols: &Cols<'_>) -> Result<Entry> {
+    Ok(Entry {
+        parent: Ino(cols.number(0)?),
+        name: cols.name(1)?,
+        ino: Ino(cols.number(2)?),
+        cookie: Cookie(cols.number(3)?),
+        since: Epoch(cols.number(4)?),
+    })
+}
+
+impl Rows<'_> {
+    /// The entry of that name.
+    pub fn entry(&self, parent: Ino, name: &Name) -> Result<Option<Entry>> {
+        let query =
+            "SELECT parent, name, ino, cookie, since FROM entry WHERE parent = ?1 AND name = ?2";
+        self.one("entry", query, params![parent.0 as i64, name.bytes()], word)
+    }
+
+    /// Up to `limit` entries with a cookie greater than `after`, in cookie order.
+    pub fn entries(&self, parent: Ino, after: Cookie, limit: usize) -> Result<Vec<Entry>> {
+        let query = "SELECT parent, name, ino, cookie, since FROM entry
+            WHERE parent = ?1 AND cookie > ?2 ORDER BY cookie LIMIT ?3";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.many(
+            "entry",
+            query,
+            params![parent.0 as i64, after.0 as i64, limit],
+            word,
+        )
+    }
+
+    /// True when the directory has no entry.
+    pub fn is_empty(&self, parent: Ino) -> Result<bool> {
+        let query = "SELECT 1 FROM entry WHERE parent = ?1 LIMIT 1";
+        let found = self.one("entry", query, [parent.0 as i64], |_| Ok(()))?;
+        Ok(found.is_none())
+    }
+
+    /// Every name of a node, oldest first.
+    pub fn names(&self, ino: Ino) -> Result<Vec<(Ino, Name)>> {
+        let query = "SELECT parent, name FROM entry WHERE ino = ?1 ORDER BY cookie";
+        self.many("entry", query, [ino.0 as i64], |c| {
+            Ok((Ino(c.number(0)?), c.name(1)?))
+        })
+    }
+
+    /// The entries of a directory as they were in `epoch`, in cookie order.
+    pub fn entries_at(&self, epoch: Epoch, parent: Ino) -> Result<Vec<Entry>> {
+        let query = "
+            SELECT parent, name, ino, cookie, from_epoch AS since FROM past_entry
+                WHERE parent = ?1 AND from_epoch <= ?2 AND to_epoch > ?2
+            UNION ALL
+            SELECT parent, name, ino, cookie, since FROM entry WHERE parent = ?1 AND since <= ?2
+            ORDER BY cookie";
+        self.many(
+            "past_entry",
+            query,
+            params![parent.0 as i64, epoch.0 as i64],
+            word,
+        )
+    }
+}
+
+impl WriteTxn<'_> {
+    /// Adds an entry, or points an existing one elsewhere (which gives it a new cookie); keeps the pre-image.
+    pub fn put_entry(&self, parent: Ino, name: &Name, ino: Ino) -> Result<Cookie> {
+        if let Some(old) = self.entry(parent, name)? {
+            if old.ino == ino {
+                return Ok(old.cookie);
+            }
+            self.keep_entry(&old)?;
+        }
+        let cookie = self.new_cookie()?;
+        let with = params![
+            parent.0 as i64,
+            name.bytes(),
+            ino.0 as i64,
+            cookie.0 as i64,
+            self.epoch_now()?.0 as i64
+        ];
+        let command = "INSERT INTO entry(parent, name, ino, cookie, since) VALUES(?1, ?2, ?3, ?4, ?5)
+            ON CONFLICT(parent, name) DO UPDATE SET ino = excluded.ino, cookie = excluded.cookie, since = excluded.since";
+        self.run("store a name", command, with)?;
+        Ok(cookie)
+    }
+
+    /// Removes an entry; keeps the pre-image.
+    pub fn drop_entry(&self, parent: Ino, name: &Name) -> Result<()> {
+        let Some(old) = self.entry(parent, name)? else {
+            return Ok(());
+        };
+        self.keep_entry(&old)?;
+        let command = "DELETE FROM entry WHERE parent = ?1 AND name = ?2";
+        self.run(
+            "remove a name",
+            command,
+            params![parent.0 as i64, name.bytes()],
+        )
+        .map(|_| ())
+    }
+
+    fn keep_entry(&self, old: &Entry) -> Result<()> {
+        let now = self.epoch_now()?;
+        if old.since >= now || !self.shown(old.since, now)? {
+            return Ok(());
+        }
+        let command =
+            "INSERT OR REPLACE INTO past_entry(parent, name, from_epoch, to_epoch, ino, cookie)
+            VALUES(?1, ?2, ?3, ?4, ?5, ?6)";
+        let with = params![
+            old.parent.0 as i64,
+            old.name.bytes(),
+            old.since.0 as i64,
+            now.0 as i64,
+            old.ino.0 as i64,
+            old.cookie.0 as i64
+        ];
+        self.run("keep a name", command, with).map(|_| ())
+    }
+}

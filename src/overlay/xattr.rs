@@ -1,0 +1,121 @@
+//! Extended attributes: the user's, and our own virtual ones (`user.drift.*`, `drift.*`: got, never listed).
+
+use std::os::unix::ffi::OsStrExt;
+
+use super::hidden::is_shown;
+use super::{Call, Overlay, OverlayError, Result, SetXattr};
+use crate::model::{Ino, Xattrs};
+use crate::tree::TreeError;
+use crate::variants::{self, Key};
+
+/// On the root: where the state directory is. By it a person's command finds the daemon.
+const STATE_DIR: &[u8] = b"user.drift.state-dir";
+
+/// Attribute names that this file system does not take.
+const REFUSED: [&[u8]; 2] = [b"system.posix_acl_access", b"system.posix_acl_default"];
+
+impl Overlay {
+    /// The value of an extended attribute.
+    pub fn getxattr(&self, ino: Ino, name: &[u8]) -> Result<Vec<u8>> {
+        if let Some(key) = variants::key(name) {
+            return self.own_value(ino, name, key);
+        }
+        if self.settings.noxattr {
+            return Err(OverlayError::Unsupported("extended attributes (noxattr)"));
+        }
+        let value = self.xattrs_of(ino)?.remove(name);
+        Ok(value.ok_or(TreeError::NoAttribute)?)
+    }
+
+    /// The names of the extended attributes, each ended by NUL.
+    pub fn listxattr(&self, ino: Ino) -> Result<Vec<u8>> {
+        if self.settings.noxattr {
+            return Ok(Vec::new());
+        }
+        let mut names = Vec::new();
+        for name in self.xattrs_of(ino)?.keys() {
+            names.extend_from_slice(name);
+            names.push(0);
+        }
+        Ok(names)
+    }
+
+    /// Sets an extended attribute; `user.drift.resolve` settles a conflict.
+    pub fn setxattr(
+        &self,
+        call: &Call,
+        ino: Ino,
+        name: &[u8],
+        value: &[u8],
+        how: SetXattr,
+    ) -> Result<()> {
+        self.check_live(ino)?;
+        if let Some(key) = variants::key(name) {
+            return self.set_own(ino, key, value);
+        }
+        self.check_xattr(name)?;
+        self.tree.set_xattr(ino, name, value, how, call.who)?;
+        self.hooks.say_changed(ino);
+        Ok(())
+    }
+
+    /// True when setting attribute `name` settles a conflict, which may take its time.
+    pub fn settles(name: &[u8]) -> bool {
+        variants::key(name) == Some(Some(Key::Resolve))
+    }
+
+    /// Removes an extended attribute.
+    pub fn removexattr(&self, call: &Call, ino: Ino, name: &[u8]) -> Result<()> {
+        self.check_live(ino)?;
+        if variants::key(name).is_some() {
+            return Err(OverlayError::Unsupported("removing user.drift.*"));
+        }
+        self.check_xattr(name)?;
+        self.tree.remove_xattr(ino, name, call.who)?;
+        self.hooks.say_changed(ino);
+        Ok(())
+    }
+
+    fn check_xattr(&self, name: &[u8]) -> Result<()> {
+        if self.settings.noxattr {
+            return Err(OverlayError::Unsupported("extended attributes (noxattr)"));
+        }
+        if REFUSED.contains(&name) {
+            return Err(OverlayError::Unsupported("POSIX access control lists"));
+        }
+        Ok(())
+    }
+
+    fn xattrs_of(&self, ino: Ino) -> Result<Xattrs> {
+        if is_shown(ino) {
+            self.xattrs_shown(ino)
+        } else {
+            Ok(self.tree.stat(ino)?.node.xattrs)
+        }
+    }
+
+    fn set_own(&self, ino: Ino, key: Option<Key>, value: &[u8]) -> Result<()> {
+        let settles = key == Some(Key::Resolve);
+        let Some(resolve) = self.hooks.resolve.as_ref().filter(|_| settles) else {
+            return Err(OverlayError::Unsupported("setting user.drift.*"));
+        };
+        let take = String::from_utf8_lossy(value);
+        resolve(ino, take.trim_end_matches(['\0', '\n'])).map_err(|sentence| {
+            self.say(ino, |path| format!("{path}: {sentence}"));
+            OverlayError::BadValue(sentence)
+        })
+    }
+
+    fn own_value(&self, ino: Ino, name: &[u8], key: Option<Key>) -> Result<Vec<u8>> {
+        match key {
+            Some(Key::Why) => Ok(self.why(ino)?.into_bytes()),
+            _ if is_shown(ino) => Err(TreeError::NoAttribute.into()),
+            Some(Key::State) => Ok(self.variants.state(ino)?.into()),
+            Some(Key::Variants) => Ok(self.variants.known(ino)?.into_bytes()),
+            None if ino == Ino::ROOT && name == STATE_DIR => {
+                Ok(self.settings.state_dir.as_os_str().as_bytes().to_vec())
+            }
+            Some(Key::Resolve) | None => Err(TreeError::NoAttribute.into()),
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Two different objects want one name: one here, one on the server.
+
+use super::rows;
+use super::{Case, Resolved, Take};
+use crate::fetch::Stale;
+use crate::model::{Bid, Ino, Kind, Who};
+use crate::reintegrate::trouble::Stop;
+use crate::tree::{RenameMode, TreeError};
+use crate::variants::{Term, Terms};
+
+/// The object that holds the name on one side.
+struct Holder<'a> {
+    ino: Option<Ino>,
+    bid: Option<Bid>,
+    terms: &'a Terms,
+}
+
+impl Case<'_> {
+    pub(super) fn occupied(&self, take: Take) -> Result<Resolved, Stop> {
+        let ours = self.holder(|terms| terms.client.as_ref());
+        let theirs = self.holder(|terms| terms.server.as_ref());
+        let (Some(ours), Some(theirs)) = (ours, theirs) else {
+            return self.close_alone(take, true, "the name is free on one side by now");
+        };
+        match take {
+            Take::Client => self.give_to_client(&theirs, take),
+            Take::Server => self.give_to_server(&ours),
+            Take::Both => self.keep_both(&ours, &theirs),
+            Take::Base | Take::Merged => {
+                self.refuse("two different things have this name", "client|server|both")
+            }
+        }
+    }
+
+    fn holder<'t>(&'t self, side: impl Fn(&Terms) -> Option<&Term>) -> Option<Holder<'t>> {
+        let first = Holder {
+            ino: self.ino,
+            bid: self.bid,
+            terms: &self.terms,
+        };
+        let second = self.terms.other.as_ref().map(|second| Holder {
+            ino: second.ino,
+            bid: second.bid,
+            terms: &second.terms,
+        });
+        let holds = |one: &Holder<'_>| {
+            let places = side(one.terms).map(|term| &term.places);
+            places.is_some_and(|places| places.contains(&self.conflict.path))
+        };
+        [Some(first), second].into_iter().flatten().find(holds)
+    }
+
+    /// Base says that the server's object has the name: what we have there instead is then our change.
+    fn give_to_client(&self, theirs: &Holder<'_>, take: Take) -> Result<Resolved, Stop> {
+        let Some(server) = &theirs.terms.server else {
+            return self.close_alone(take, true, "the name is free on the server by now");
+        };
+        if server.attrs.kind == Kind::Dir && theirs.bid.is_none() {
+            return self.refuse(
+                "the server has a new directory there, which may be full of files",
+                "server|both",
+            );
+        }
+        self.tree.commit(|txn| {
+            let missing = || {
+                Stop::Pending(format!(
+                    "{}: its directory is not agreed on yet. Next: driftfs sync",
+                    self.path
+                ))
+            };
+            let places = rows::places(txn, &server.places)?.ok_or_else(missing)?;
+            match theirs.bid {
+                Some(bid) => rows::put_places(txn, bid, &places)?,
+                None => {
+                    rows::put_new(txn, server, &places)?;
+                }
+            }
+            for ino in [self.ino, theirs.ino].into_iter().flatten() {
+                rows::mark_names(txn, ino)?;
+            }
+            self.close(txn, take).map_err(Stop::from)
+        })?;
+        Ok(self.done(true, "the one here takes the name on the server with the next sync; the server's is kept there in .driftfs/retained"))
+    }
+
+    /// What we have there goes; the next sync brings the server's.
+    fn give_to_server(&self, ours: &Holder<'_>) -> Result<Resolved, Stop> {
+        let place = self.our_place()?;
+        self.snapshot()?;
+        if !self.move_back(ours, &place)? {
+            let dir = matches!(&ours.terms.client, Some(term) if term.attrs.kind == Kind::Dir);
+            let removed = match dir {
+                true => self.tree.rmdir(place.0, &place.1, Who::DRIFTFS),
+                false => self.tree.unlink(place.0, &place.1, Who::DRIFTFS),
+            };
+            match removed {
+                Ok(_) | Err(TreeError::NotFound) => {}
+                Err(TreeError::NotEmpty) => {
+                    return self.refuse("the directory here has files in it", "both");
+                }
+                Err(other) => return Err(other.into()),
+            }
+        }
+        let mut done = self.close_alone(
+            Take::Server,
+            true,
+            "the server's comes with the next sync; yours is kept in a snapshot",
+        )?;
+        done.stale.push(Stale::Name(place.0, place.1));
+        Ok(done)
+    }
+
+    /// An object that was moved to the name goes back to where base has it, when that is free.
+    fn move_back(
+        &self,
+        ours: &Holder<'_>,
+        place: &(Ino, crate::model::Name),
+    ) -> Result<bool, Stop> {
+        let Some(base) = &ours.terms.base else {
+            return Ok(false);
+        };
+        let back = self.tree.meta().read(|db| {
+            let Some(places) = rows::places(db, &base.places)? else {
+                return Ok::<_, crate::meta::MetaError>(None);
+            };
+            rows::live_places(db, &places)
+        })?;
+        let Some((dir, name)) = back.and_then(|places| places.into_iter().next()) else {
+            return Ok(false);
+        };
+        let moved = self.tree.rename(
+            (place.0, &place.1),
+            (dir, &name),
+            RenameMode::NoReplace,
+            Who::DRIFTFS,
+        );
+        match moved {
+            Ok(_) => Ok(true),
+            Err(TreeError::Exists | TreeError::Loop | TreeError::NotFound) => Ok(false),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// A new file of the server's gets a copy beside ours; anything else is left the name, and ours goes beside it.
+    fn keep_both(&self, ours: &Holder<'_>, theirs: &Holder<'_>) -> Result<Resolved, Stop> {
+        if let Some(server) = theirs
+            .terms
+            .server
+            .as_ref()
+            .filter(|_| theirs.bid.is_none())
+            && server.attrs.kind == Kind::File
+            && server.object.is_some()
+        {
+            let note = self.copy_of_server(server)?;
+            let mut done = self.give_to_client(theirs, Take::Both)?;
+            done.note = note;
+            return Ok(done);
+        }
+        let place = self.our_place()?;
+        let (dir, name) = self.beside("client")?;
+        let to = (dir, &name);
+        self.tree
+            .rename((place.0, &place.1), to, RenameMode::NoReplace, Who::DRIFTFS)?;
+        let note = format!(
+            "the one here is {name} now; the server's comes under its name with the next sync"
+        );
+        let mut done = self.close_alone(Take::Both, true, &note)?;
+        done.stale.push(Stale::Name(place.0, place.1));
+        done.stale.extend(ours.ino.map(Stale::Node));
+        Ok(done)
+    }
+
+    /// The live directory and name the two disagree about.
+    fn our_place(&self) -> Result<(Ino, crate::model::Name), Stop> {
+        let path = &self.conflict.path;
+        let missing = || Stop::Pending(format!("{path} is not here any more. Next: driftfs sync"));
+        let (dir, name) = path.split().ok_or_else(missing)?;
+        let dir = self
+            .tree
+            .meta()
+            .read(|db| db.resolve(&dir))?
+            .ok_or_else(missing)?;
+        Ok((dir.ino, name.clone()))
+    }
+}

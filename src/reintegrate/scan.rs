@@ -1,0 +1,212 @@
+//! Looking: base, live and the server's side, joined by identity into a [`Universe`]. Changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+
+use super::build::{Built, Joined};
+use super::identify::identify;
+use super::takeover::{heirs, made_on_both};
+use super::tokens::{self, Comparer, Halt, Kept};
+use super::touched::touched;
+use super::trees::{BaseTree, LiveTree, ServerTree, Sid};
+use super::universe::{Key, Object, Universe};
+use super::walk::Walk;
+use crate::fetch::{Fetch, Hold, is_known};
+use crate::lower::{Lower, LowerError};
+use crate::meta::{Conflict, MetaError};
+use crate::model::{Bid, Mask, ObjectId};
+use crate::tree::{Tree, TreeError};
+
+/// How far a scan looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything that is listed here.
+    Whole,
+    /// Only the directories that changes made here touch: enough to push them. What is not at its place there stays
+    /// unknown, since it may have been moved.
+    Touched,
+}
+
+/// Why there is no scan.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    /// The server does not answer.
+    #[error(transparent)]
+    Link(LowerError),
+    /// The state directory failed.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+}
+
+impl From<Halt> for ScanError {
+    fn from(halt: Halt) -> ScanError {
+        match halt {
+            Halt::Link(error) => ScanError::Link(error),
+            Halt::Tree(error) => ScanError::Tree(error),
+        }
+    }
+}
+
+/// What was seen.
+pub struct Scan {
+    /// The three trees side by side.
+    pub universe: Universe,
+    /// Server bytes that were read for comparing, sealed. They stay while this value lives.
+    pub read: BTreeMap<Key, ObjectId>,
+    /// Server objects whose numbers may be taken over for new nodes.
+    pub numbered: BTreeSet<Key>,
+    /// Keeps what was read from being swept.
+    pub kept: Kept,
+    /// Keeps refreshes from moving base.
+    pub hold: Hold,
+}
+
+/// Whether a stored conflict is still the same one: neither side changed since.
+pub type Standing<'a> = &'a dyn Fn(&Conflict, &Object) -> bool;
+
+/// Looks at everything `scope` names. While the result lives, refreshes leave base alone. One scan at a time.
+pub fn scan(
+    tree: &Arc<Tree>,
+    lower: &dyn Lower,
+    fetch: &Fetch,
+    mask: Mask,
+    scope: Scope,
+    standing: Standing<'_>,
+) -> Result<Scan, ScanError> {
+    tokens::drop_left_over(tree)?;
+    let hold = fetch.hold();
+    let here = read_here(tree, scope)?;
+    let walk = Walk {
+        lower,
+        base: &here.base,
+        live: &here.live,
+        mask,
+    };
+    let server = match &here.dirs {
+        None => walk.everything(),
+        Some(dirs) => walk.these(dirs),
+    }
+    .map_err(ScanError::Link)?;
+    let joined = join(tree, &here, &server, mask)?;
+    let mut comparer = Comparer::new(tree, lower, mask);
+    let built = joined.build(tree, &mut comparer)?;
+    if built.wants_whole {
+        fetch.want_sync();
+    }
+    let Built {
+        universe,
+        read,
+        numbered,
+        ..
+    } = built;
+    Ok(Scan {
+        universe: with_conflicts(tree, universe, standing)?,
+        read,
+        numbered,
+        kept: comparer.into_kept(),
+        hold,
+    })
+}
+
+/// What the database says, and which base directories to look at (`None`: all).
+struct Here {
+    base: BaseTree,
+    live: LiveTree,
+    dirs: Option<HashSet<Bid>>,
+}
+
+fn read_here(tree: &Tree, scope: Scope) -> Result<Here, TreeError> {
+    let read = tree.meta().read(|rows| -> Result<Here, MetaError> {
+        match scope {
+            Scope::Whole => Ok(Here {
+                base: BaseTree::all(rows)?,
+                live: LiveTree::all(rows)?,
+                dirs: None,
+            }),
+            Scope::Touched => {
+                let touched = touched(rows)?;
+                Ok(Here {
+                    base: touched.base,
+                    live: touched.live,
+                    dirs: Some(touched.dirs),
+                })
+            }
+        }
+    });
+    read.map_err(tokens::rows)
+}
+
+fn join<'a>(
+    tree: &Tree,
+    here: &'a Here,
+    server: &'a ServerTree,
+    mask: Mask,
+) -> Result<Joined<'a>, TreeError> {
+    let identity = identify(&here.base, server, &mask);
+    let heirs = heirs(&here.base, &here.live);
+    let both = made_on_both(&here.live, server, &identity, &heirs);
+    let whole = here.dirs.is_none();
+    let strangers = if whole {
+        HashSet::new()
+    } else {
+        let new = server.all().map(|(sid, _)| sid);
+        let new = new.filter(|sid| !identity.base_of.contains_key(sid));
+        strangers(tree, server, new, &mask)?
+    };
+    Ok(Joined {
+        base: &here.base,
+        live: &here.live,
+        server,
+        identity,
+        heirs,
+        both,
+        strangers,
+        whole,
+        stable_numbers: mask.ino,
+        written: tree.written_now().into_iter().collect(),
+    })
+}
+
+/// Objects that look new only because this scan did not look where base knows them.
+fn strangers(
+    tree: &Tree,
+    server: &ServerTree,
+    new: impl Iterator<Item = Sid>,
+    mask: &Mask,
+) -> Result<HashSet<Sid>, TreeError> {
+    let found = tree.meta().read(|rows| -> Result<_, MetaError> {
+        let mut found = HashSet::new();
+        for sid in new {
+            if let Some(seen) = server.stamp(sid)
+                && is_known(rows, seen, mask)?.is_some()
+            {
+                found.insert(sid);
+            }
+        }
+        Ok(found)
+    });
+    found.map_err(tokens::rows)
+}
+
+/// Marks the objects whose stored conflict still stands.
+fn with_conflicts(
+    tree: &Tree,
+    mut universe: Universe,
+    standing: Standing<'_>,
+) -> Result<Universe, TreeError> {
+    let conflicts = tree.meta().read(|rows| rows.conflicts());
+    for conflict in conflicts.map_err(tokens::rows)? {
+        let of_it = universe.objects.iter_mut().find(|object| {
+            let same_node = conflict.ino.is_some() && object.ino == conflict.ino;
+            let same_base = conflict.bid.is_some() && object.bid == conflict.bid;
+            same_node || same_base
+        });
+        if let Some(object) = of_it
+            && object.standing.is_none()
+            && standing(&conflict, object)
+        {
+            object.standing = Some(conflict.id);
+        }
+    }
+    Ok(universe)
+}

@@ -1,0 +1,170 @@
+//! Client steps that carry bytes: what only the server changed replaces what is here.
+
+use super::basing;
+use super::job::Job;
+use super::trouble::Stop;
+use super::universe::Key;
+use crate::fetch::Stale;
+use crate::meta::{Node, Sealed, WriteTxn};
+use crate::model::{Bytes, Dirty, Hash, Kind, ObjectId, Observed, RelPath};
+use crate::objects::Draft;
+
+/// Kind of the intention that keeps a sealed object until the round is over.
+pub const HOLD: &str = "hold";
+
+impl Job<'_> {
+    /// The server's bytes (or target, or device number) into a clean node. Bytes that were here are fetched now, so that
+    /// they are still here when the link goes; others come when they are wanted.
+    pub fn take_bytes(&mut self, key: Key, path: &RelPath) -> Result<(), Stop> {
+        let ino = self.world.ino(key)?;
+        let node = self.hand.on.tree.stat(ino)?.node;
+        let here = node.bytes == Bytes::Here;
+        if node.attrs.kind == Kind::File && here {
+            self.replace_here(key, &node, path)?;
+        } else {
+            self.replace_row(key, &node, path)?;
+        }
+        self.stale.push(Stale::Node(ino));
+        self.touched.insert(ino);
+        Ok(())
+    }
+
+    fn replace_here(&mut self, key: Key, node: &Node, path: &RelPath) -> Result<(), Stop> {
+        let bid = self.world.bid(key)?;
+        let (object, seen) = self.server_bytes(key)?;
+        self.hand.on.point("replace");
+        let tree = &self.hand.on.tree;
+        let mut rev = node.rev;
+        tree.replace_bytes(node.ino, object, None, &mut |txn, node| {
+            node.attrs.mtime = seen.attrs.mtime;
+            node.dirty = node.dirty.without(Dirty::BYTES);
+            rev = node.rev;
+            agree_bytes(txn, bid, &seen, None)?;
+            journal(txn, "pull", node, path, "changed on the server")
+        })?;
+        self.hand.on.point("replace");
+        self.agreed(key, &seen, rev);
+        Ok(())
+    }
+
+    fn replace_row(&mut self, key: Key, node: &Node, path: &RelPath) -> Result<(), Stop> {
+        let ino = node.ino;
+        let bid = self.world.bid(key)?;
+        let seen = self.observed(key)?;
+        let rev = self.hand.on.commit("take-row", |txn| {
+            let changed = || Stop::Later("a program changed it here".into());
+            let now = txn.node(ino)?.ok_or_else(changed)?;
+            if now.rev != node.rev || now.bytes == Bytes::Here || now.dirty.has(Dirty::BYTES) {
+                return Err(changed());
+            }
+            let mut now = now;
+            now.attrs.size = seen.attrs.size;
+            now.attrs.mtime = seen.attrs.mtime;
+            now.attrs.rdev = seen.attrs.rdev;
+            now.attrs.ctime = crate::sys::now();
+            now.target = seen.target.clone();
+            now.rev += 1;
+            txn.put_node(&now)?;
+            basing::change(txn, bid, |row| basing::take_bytes(row, &seen))?;
+            super::run::record(txn, "pull", Some(ino), path, "changed on the server")?;
+            Ok(now.rev)
+        })?;
+        self.agreed(key, &seen, rev);
+        Ok(())
+    }
+
+    /// The server's version as one look, from what the scan saw.
+    pub fn observed(&self, key: Key) -> Result<Observed, Stop> {
+        let version = self.server(key)?;
+        let stamp = self.world.stamp(key)?;
+        let mut attrs = version.attrs;
+        if attrs.kind == Kind::File {
+            attrs.size = stamp.size;
+        }
+        Ok(Observed {
+            stamp,
+            attrs,
+            nlink: 1,
+            same_device: false,
+            target: version.target.clone(),
+            xattrs: version.xattrs.clone(),
+        })
+    }
+
+    /// The server's bytes, sealed, with the look they belong to. What the scan has read is used while its stamp holds.
+    pub fn server_bytes(&mut self, key: Key) -> Result<(ObjectId, Observed), Stop> {
+        if let Some(object) = self.read.get(&key) {
+            return Ok((*object, self.observed(key)?));
+        }
+        let path = self.world.server_path(key)?;
+        let objects = self.hand.on.tree.objects();
+        let draft = objects.draft()?;
+        let fetched = self.hand.on.lower.read(&path, draft.file())?;
+        let mut seen = fetched.seen;
+        if seen.stamp.kind != Kind::File {
+            return Err(Stop::Later("it became something else on the server".into()));
+        }
+        seen.stamp.hash = Some(fetched.hash);
+        let size = seen.stamp.size;
+        let id = self.seal_draft(draft, size, Some(fetched.hash))?;
+        Ok((id, seen))
+    }
+
+    /// Seals a draft. An intention keeps the object until the round is over, because no row names it yet.
+    pub fn seal_draft(
+        &mut self,
+        draft: Draft,
+        size: u64,
+        hash: Option<Hash>,
+    ) -> Result<ObjectId, Stop> {
+        let on = self.hand.on;
+        let id = on.commit("new-object", |txn| Ok(txn.new_object()?))?;
+        on.tree.objects().seal(draft, id)?;
+        let hold = on.commit("sealed", |txn| {
+            txn.put_sealed(&Sealed {
+                id,
+                size,
+                hash,
+                durable: false,
+            })?;
+            Ok(txn.add_intent(HOLD, "{}", &[id])?)
+        })?;
+        self.holds.push(hold);
+        Ok(id)
+    }
+
+    /// Base and server have the same bytes from now on.
+    pub fn agreed(&mut self, key: Key, seen: &Observed, rev: u64) {
+        let standing = self.world.get_mut(key);
+        standing.stamp = Some(seen.stamp);
+        standing.agreed = true;
+        standing.rev = rev;
+    }
+}
+
+/// Base gets the server's bytes; `object` when the live file does not have them.
+pub fn agree_bytes(
+    txn: &WriteTxn<'_>,
+    bid: crate::model::Bid,
+    seen: &Observed,
+    object: Option<ObjectId>,
+) -> crate::tree::Result<()> {
+    if let Some(mut row) = txn.base(bid).map_err(crate::tree::TreeError::from)? {
+        basing::take_bytes(&mut row, seen);
+        row.object = object;
+        txn.put_base(&row).map_err(crate::tree::TreeError::from)?;
+    }
+    Ok(())
+}
+
+/// A journal row in a transaction of the tree.
+pub fn journal(
+    txn: &WriteTxn<'_>,
+    verb: &str,
+    node: &Node,
+    path: &RelPath,
+    detail: &str,
+) -> crate::tree::Result<()> {
+    let row = super::run::row(verb, Some(node.ino), path, detail);
+    txn.record(&row).map_err(crate::tree::TreeError::from)
+}

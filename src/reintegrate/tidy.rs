@@ -1,0 +1,181 @@
+//! After the steps: what is equal now is clean now. A dirty mark says "may differ", so a crash before this loses nothing.
+
+use std::collections::BTreeSet;
+
+use super::job::Job;
+use super::trouble::Stop;
+use crate::meta::{BaseNode, Node, Rows, WriteTxn};
+use crate::model::{Bid, Dirty, Ino, Kind, Name, Problem, Xattrs};
+
+impl Job<'_> {
+    /// Clears marks, lists what was made whole, tells the kernel. Gives whether another round is worth it, and what is
+    /// left if there is none.
+    pub fn tidy_up(mut self) -> Result<(bool, Vec<Problem>), Stop> {
+        let stale = std::mem::take(&mut self.stale);
+        if !stale.is_empty() {
+            self.hand.on.fetch.push_stale(stale);
+        }
+        for object in std::mem::take(&mut self.lent) {
+            self.hand.on.tree.release(object);
+        }
+        let holds = std::mem::take(&mut self.holds);
+        if !holds.is_empty() {
+            self.hand.on.commit("holds", |txn| {
+                for id in holds {
+                    txn.drop_intent(id)?;
+                }
+                Ok(())
+            })?;
+        }
+        if self.hand.report.unreachable.is_none() {
+            self.take_directory_times()?;
+        }
+        let touched = std::mem::take(&mut self.touched);
+        self.hand.on.clear_marks(touched)?;
+        Ok((self.again, self.later))
+    }
+
+    /// A directory whose entries we changed on the server has a new mtime there. Directories show the server's: base and
+    /// live take it. The stamp stays, because somebody else may have added a name in the same instant.
+    fn take_directory_times(&mut self) -> Result<(), Stop> {
+        for key in std::mem::take(&mut self.filled) {
+            let standing = self.world.get(key);
+            let (Some(bid), ino) = (standing.bid, standing.ino) else {
+                continue;
+            };
+            let Ok(path) = self.world.server_path(key) else {
+                continue;
+            };
+            let seen = match self.hand.on.lower.look(&path, false) {
+                Ok(Some(seen)) if seen.stamp.kind == Kind::Dir => seen,
+                Ok(_) => continue,
+                Err(error) => match Stop::from(error) {
+                    Stop::Link(why) => {
+                        self.hand.on.link.failed(&why);
+                        self.hand.report.unreachable = Some(why);
+                        return Ok(());
+                    }
+                    stop @ Stop::Fatal(_) => return Err(stop),
+                    _ => continue,
+                },
+            };
+            self.hand.on.commit("directory-times", |txn| {
+                super::basing::change(txn, bid, |row| row.attrs.mtime = seen.attrs.mtime)?;
+                if let Some(mut node) = ino.map(|ino| txn.node(ino)).transpose()?.flatten() {
+                    node.attrs.mtime = seen.attrs.mtime;
+                    txn.put_node(&node)?;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl super::run::Reintegrate {
+    fn clear_marks(&self, touched: BTreeSet<Ino>) -> Result<(), Stop> {
+        let before: Vec<Ino> = self.read(|rows| {
+            let mut dirty = Vec::new();
+            for ino in touched {
+                if rows.node(ino)?.is_some_and(|node| !node.dirty.is_clean()) {
+                    dirty.push(ino);
+                }
+            }
+            Ok::<_, Stop>(dirty)
+        })?;
+        if before.is_empty() {
+            return Ok(());
+        }
+        self.commit("clean", |txn| {
+            for ino in before {
+                clear(txn, ino)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Clears the marks of a node that base proves unfounded. BYTES is not among them: only comparing bytes clears it.
+fn clear(txn: &WriteTxn<'_>, ino: Ino) -> Result<(), Stop> {
+    let Some(mut node) = txn.node(ino)? else {
+        return Ok(());
+    };
+    let Some(bid) = node.bid else { return Ok(()) };
+    let Some(base) = txn.base(bid)? else {
+        return Ok(());
+    };
+    let mut dirty = node.dirty;
+    if same_attributes(&node, &base) {
+        dirty = dirty.without(Dirty::ATTRS);
+    }
+    if same_xattrs(&node.xattrs, &base) {
+        dirty = dirty.without(Dirty::XATTRS);
+    }
+    if dirty.has(Dirty::NAMES) && same_names(txn, ino, bid)? {
+        dirty = dirty.without(Dirty::NAMES);
+    }
+    if dirty.has(Dirty::ENTRIES) && same_entries(txn, ino, bid)? {
+        dirty = dirty.without(Dirty::ENTRIES);
+    }
+    if dirty == node.dirty {
+        return Ok(());
+    }
+    node.dirty = dirty;
+    Ok(txn.put_node(&node)?)
+}
+
+/// True when mode, owner, group and (of files) mtime are base's. A directory's mtime is the server's business.
+pub fn same_attributes(node: &Node, base: &BaseNode) -> bool {
+    let (a, b) = (&node.attrs, &base.attrs);
+    let timed = node.attrs.kind == Kind::File && !node.dirty.has(Dirty::BYTES);
+    (a.mode, a.uid, a.gid) == (b.mode, b.uid, b.gid) && (!timed || a.mtime == b.mtime)
+}
+
+/// True when the extended attributes that travel are base's.
+pub fn same_xattrs(live: &Xattrs, base: &BaseNode) -> bool {
+    fn travelling(all: &Xattrs) -> impl Iterator<Item = (&Vec<u8>, &Vec<u8>)> {
+        all.iter()
+            .filter(|(name, _)| !name.starts_with(b"security."))
+    }
+    match &base.xattrs {
+        Some(base) => travelling(live).eq(travelling(base)),
+        None => live.is_empty(),
+    }
+}
+
+/// True when the node's names are base's. A name in a directory base does not know is not.
+fn same_names(rows: &Rows<'_>, ino: Ino, bid: Bid) -> Result<bool, Stop> {
+    let mut live: BTreeSet<(Bid, Name)> = BTreeSet::new();
+    for (parent, name) in rows.names(ino)? {
+        match rows.node(parent)?.and_then(|parent| parent.bid) {
+            Some(parent) => live.insert((parent, name)),
+            None => return Ok(false),
+        };
+    }
+    let base: BTreeSet<(Bid, Name)> = rows.base_places(bid)?.into_iter().collect();
+    Ok(live == base)
+}
+
+/// True when the directory's entries are base's, object by object.
+fn same_entries(rows: &Rows<'_>, dir: Ino, bid: Bid) -> Result<bool, Stop> {
+    let base = rows.base_entries(bid)?;
+    let mut count = 0;
+    let mut after = crate::model::Cookie(0);
+    loop {
+        let some = rows.entries(dir, after, 1000)?;
+        let Some(last) = some.last() else { break };
+        after = last.cookie;
+        count += some.len();
+    }
+    if count != base.len() {
+        return Ok(false);
+    }
+    for (name, child) in base {
+        let live = rows.entry(dir, &name)?;
+        let Some(entry) = live else { return Ok(false) };
+        if rows.node(entry.ino)?.and_then(|node| node.bid) != Some(child) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,219 @@
+//! Listing the server's side: every directory that is listed here, wherever the server has it now.
+//!
+//! A directory that was never listed here is not entered: nothing in it is known, so nothing in it can differ. But when
+//! something known is missing, new directories are entered too: it may have been moved there.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+
+use super::identify::{Identity, identify};
+use super::takeover::{Heirs, heirs, made_on_both};
+use super::trees::{BaseTree, Heard, LiveTree, ServerTree, Sid};
+use crate::lower::{Answer, Lower, LowerError};
+use crate::meta::BaseNode;
+use crate::model::{Bid, Kind, Listing, Mask, Name, Observed, RelPath, Sameness};
+
+/// New directories entered in one scan while looking for something missing.
+const SEARCHED: usize = 10_000;
+
+/// What is needed for asking.
+pub(super) struct Walk<'a> {
+    pub(super) lower: &'a dyn Lower,
+    pub(super) base: &'a BaseTree,
+    pub(super) live: &'a LiveTree,
+    pub(super) mask: Mask,
+}
+
+impl Walk<'_> {
+    /// Lists all that is listed here. An error: the server does not answer.
+    pub(super) fn everything(&self) -> Answer<ServerTree> {
+        let mut server = ServerTree::new();
+        let mut next = VecDeque::from([Sid::ROOT]);
+        let mut searched = 0;
+        loop {
+            while let Some(dir) = next.pop_front() {
+                let met = self.enter(&mut server, dir)?;
+                next.extend(
+                    met.into_iter()
+                        .filter(|sid| self.surely_listed(&server, *sid)),
+                );
+            }
+            next.extend(self.more(&server, &mut searched));
+            if next.is_empty() {
+                return Ok(server);
+            }
+        }
+    }
+
+    /// Lists these base directories at their base places, and nothing else.
+    pub(super) fn these(&self, dirs: &HashSet<Bid>) -> Answer<ServerTree> {
+        let mut server = ServerTree::new();
+        // From the root downwards: what a listing of the directory above says counts more than base.
+        for bid in self.base.in_order() {
+            if dirs.contains(&bid)
+                && let Some(dir) = self.seat(&mut server, bid)
+            {
+                self.enter(&mut server, dir)?;
+            }
+        }
+        self.made_here(&mut server)?;
+        Ok(server)
+    }
+
+    /// Directories made here that the server has too, inside of what was listed.
+    fn made_here(&self, server: &mut ServerTree) -> Answer<()> {
+        loop {
+            let (identity, heirs) = self.identities(server);
+            let both = made_on_both(self.live, server, &identity, &heirs);
+            let next = both
+                .keys()
+                .find(|sid| is_dir(server, **sid) && !server.heard.contains_key(sid));
+            let Some(next) = next.copied() else {
+                return Ok(());
+            };
+            self.enter(server, next)?;
+        }
+    }
+
+    /// The place of a base directory on the server as far as this scan knows; `None` when it is not there any more.
+    fn seat(&self, server: &mut ServerTree, bid: Bid) -> Option<Sid> {
+        if bid == Bid::ROOT {
+            return Some(Sid::ROOT);
+        }
+        let (parent, name) = self.base.places_of(bid).next()?;
+        let dir = self.seat(server, *parent)?;
+        let met = server.children.get(&dir).and_then(|names| names.get(name));
+        match met {
+            Some(sid) => is_dir(server, *sid).then_some(*sid),
+            None if server.heard.contains_key(&dir) => None,
+            None => Some(server.suppose(dir, name, bid)),
+        }
+    }
+
+    fn identities(&self, server: &ServerTree) -> (Identity, Heirs) {
+        (
+            identify(self.base, server, &self.mask),
+            heirs(self.base, self.live),
+        )
+    }
+
+    /// Lists one directory into the tree and gives what was met there.
+    fn enter(&self, server: &mut ServerTree, dir: Sid) -> Answer<Vec<Sid>> {
+        let path = server.get(dir).path.clone();
+        let listing = match self.list(&path) {
+            Ok(listing) => listing,
+            Err(error @ LowerError::Link { .. }) => return Err(error),
+            Err(error) => {
+                let why = format!("{path} could not be listed on the server: {error}");
+                server.heard.insert(dir, Heard::Nothing(why));
+                return Ok(Vec::new());
+            }
+        };
+        if moved_meanwhile(server, dir, &listing) {
+            let why = format!("{path} became another directory while it was looked at");
+            server.heard.insert(dir, Heard::Nothing(why));
+            return Ok(Vec::new());
+        }
+        server.objects[dir.0].seen = Some(listing.dir.clone());
+        let unknown: BTreeMap<Name, String> = listing.unknown.into_iter().collect();
+        server.heard.insert(dir, Heard::Names(unknown));
+        let entries = listing.entries.iter();
+        let entries = entries.filter(|entry| entry.name.bytes() != b".drift");
+        Ok(entries
+            .map(|entry| server.meet(dir, entry, &self.mask))
+            .collect())
+    }
+
+    /// Extended attributes are asked for only when something differs that they could be part of.
+    fn list(&self, path: &RelPath) -> Answer<Listing> {
+        let listing = self.lower.list(path, !self.mask.ctime)?;
+        let quiet = |seen: &Observed| seen.xattrs.is_some() || self.is_as_known(seen);
+        let all_quiet =
+            quiet(&listing.dir) && listing.entries.iter().all(|entry| quiet(&entry.seen));
+        if all_quiet {
+            Ok(listing)
+        } else {
+            self.lower.list(path, true)
+        }
+    }
+
+    fn is_as_known(&self, seen: &Observed) -> bool {
+        let calm = |node: &BaseNode| {
+            matches!(
+                node.stamp.compare(&seen.stamp, &self.mask),
+                Sameness::Same | Sameness::Unverified
+            )
+        };
+        let known = self.base.by_lower(seen.stamp.ino).iter();
+        known.filter_map(|bid| self.base.nodes.get(bid)).any(calm)
+    }
+
+    /// True for a directory that is surely one we know, and listed here.
+    fn surely_listed(&self, server: &ServerTree, sid: Sid) -> bool {
+        let Some(seen) = server.stamp(sid).filter(|seen| seen.kind == Kind::Dir) else {
+            return false;
+        };
+        self.base.by_lower(seen.ino).iter().any(|bid| {
+            let known = self.base.nodes.get(bid);
+            known.is_some_and(|node| {
+                crate::fetch::same_identity(&node.stamp, seen, &self.mask, false)
+            }) && self.listed_here(*bid)
+        })
+    }
+
+    /// True when the names of a base directory are known here (it could only be removed here after listing it).
+    fn listed_here(&self, bid: Bid) -> bool {
+        let mut nodes = self.live.of(bid).peekable();
+        nodes.peek().is_none()
+            || nodes.any(|node| node.listed.is_some())
+            || self.base.children.contains_key(&bid)
+    }
+
+    /// Directories still to be entered, once all that are surely known have been.
+    fn more(&self, server: &ServerTree, searched: &mut usize) -> Vec<Sid> {
+        let (identity, heirs) = self.identities(server);
+        let both = made_on_both(self.live, server, &identity, &heirs);
+        let unheard = |sid: &Sid| is_dir(server, *sid) && !server.heard.contains_key(sid);
+        let known = server.all().map(|(sid, _)| sid).filter(unheard);
+        let (ours, new): (Vec<Sid>, Vec<Sid>) =
+            known.partition(|sid| identity.base_of.contains_key(sid) || both.contains_key(sid));
+        let due = |sid: &Sid| {
+            let bid = identity.base_of.get(sid);
+            bid.is_none_or(|bid| self.listed_here(*bid))
+        };
+        let ours: Vec<Sid> = ours.into_iter().filter(due).collect();
+        if !ours.is_empty() || *searched >= SEARCHED || !self.misses_something(server, &identity) {
+            return ours;
+        }
+        *searched += new.len();
+        new
+    }
+
+    /// True when something base knows is not where it was, and nowhere else so far.
+    fn misses_something(&self, server: &ServerTree, identity: &Identity) -> bool {
+        self.base.places.iter().any(|(bid, places)| {
+            let seen_absent = || {
+                places.iter().any(|(dir, name)| {
+                    let heard = identity.server_of.get(dir).map(|sid| server.heard.get(sid));
+                    matches!(heard, Some(Some(Heard::Names(unknown))) if !unknown.contains_key(name))
+                })
+            };
+            !identity.server_of.contains_key(bid) && seen_absent()
+        })
+    }
+}
+
+fn is_dir(server: &ServerTree, sid: Sid) -> bool {
+    let met = server.get(sid);
+    match &met.seen {
+        Some(seen) => seen.stamp.kind == Kind::Dir,
+        None => true,
+    }
+}
+
+/// True when the directory listed is not the one its parent showed.
+fn moved_meanwhile(server: &ServerTree, dir: Sid, listing: &Listing) -> bool {
+    let before = server.stamp(dir);
+    before.is_some_and(|before| {
+        before.ino != listing.dir.stamp.ino || listing.dir.stamp.kind != Kind::Dir
+    })
+}

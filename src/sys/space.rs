@@ -1,0 +1,34 @@
+//! How much room a file system has.
+
+use std::io;
+use std::path::Path;
+
+/// What `statvfs` says of a file system.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DiskSpace {
+    /// Fragment size in bytes.
+    pub bsize: u32,
+    /// Blocks of that size.
+    pub blocks: u64,
+    /// Free blocks.
+    pub bfree: u64,
+    /// Free blocks for users.
+    pub bavail: u64,
+    /// Inodes.
+    pub files: u64,
+    /// Free inodes.
+    pub ffree: u64,
+}
+
+/// The room on the file system that holds `path`.
+pub fn disk_space(path: &Path) -> io::Result<DiskSpace> {
+    let stat = nix::sys::statvfs::statvfs(path).map_err(io::Error::from)?;
+    Ok(DiskSpace {
+        bsize: u32::try_from(stat.fragment_size()).unwrap_or(4096),
+        blocks: stat.blocks(),
+        bfree: stat.blocks_free(),
+        bavail: stat.blocks_available(),
+        files: stat.files(),
+        ffree: stat.files_free(),
+    })
+}

@@ -1,0 +1,123 @@
+//! Setting attributes.
+
+use super::commit::Core;
+use super::live::{OpenNode, live_stat};
+use super::record::At;
+use super::seal::{CAPABILITY, kill_set_ids, settle_written};
+use super::{Result, Seen, SetAttrs, SetTime, Tree, TreeError};
+use crate::meta::Node;
+use crate::model::{Bytes, Dirty, Ino, Kind, LiveStat, Time, Who};
+use crate::sys;
+
+impl Tree {
+    /// Sets attributes; `kill_suid` clears set-id bits as a change of size by a user without privilege does.
+    pub fn set_attrs(&self, ino: Ino, set: &SetAttrs, kill_suid: bool, who: Who) -> Result<Seen> {
+        let core = &self.core;
+        let _gate = core.gate();
+        let pin = core.table.pin(ino);
+        let _alone = pin.alone();
+        let node = core.row(ino)?;
+        core.keep_promise(&pin, &node)?;
+        if let Some(size) = set.size {
+            core.truncate_alone(&pin, &node, size, kill_suid, who)?;
+        }
+        let only_size = set.mode.is_none()
+            && set.uid.is_none()
+            && set.gid.is_none()
+            && set.atime.is_none()
+            && set.mtime.is_none();
+        let node = if set.size.is_some() && only_size {
+            core.row(ino)?
+        } else {
+            core.set_row(&pin, set, who)?
+        };
+        core.see(node)
+    }
+}
+
+impl Core {
+    /// Everything but the size. The caller holds the node's lock alone.
+    fn set_row(&self, open: &OpenNode, set: &SetAttrs, who: Who) -> Result<Node> {
+        let stat = self.stat_alone(open)?;
+        let stored = self.meta.write(|txn| {
+            let mut node = txn.node(open.ino)?.ok_or(TreeError::NotFound)?;
+            if let Some(stat) = stat
+                && node.bytes == Bytes::Here
+            {
+                settle_written(open, &mut node, stat);
+            }
+            apply(&mut node, set);
+            txn.put_node(&node)?;
+            self.record(txn, "setattr", node.ino, At::Node(node.ino), who, said(set))?;
+            Ok::<_, TreeError>(node)
+        })?;
+        if let Some(stat) = stored.live_stat {
+            open.is_settled_at(stat);
+        }
+        open.plain.store(0, std::sync::atomic::Ordering::SeqCst);
+        Ok(stored)
+    }
+
+    /// The stat of the live file, if there is one. Its times are left alone: while the row is settled, the row's hold.
+    pub(super) fn stat_alone(&self, open: &OpenNode) -> Result<Option<LiveStat>> {
+        match open.open_file() {
+            Some(file) => Ok(Some(live_stat(&file)?)),
+            None => {
+                let found = self.objects.live_stat(open.ino);
+                let found = found.map_err(super::io("looking at a file"))?;
+                Ok(found.map(|(stat, _)| stat))
+            }
+        }
+    }
+}
+
+/// What chmod, chown and utimensat do to a row. ctime moves even when nothing else does.
+fn apply(node: &mut Node, set: &SetAttrs) {
+    let now = sys::now();
+    let before = node.attrs;
+    if set.uid.is_some() || set.gid.is_some() {
+        // A new owner must not inherit rights that the old one gave away.
+        if node.attrs.kind != Kind::Dir {
+            node.attrs.mode = kill_set_ids(node.attrs.mode);
+        }
+        if node.xattrs.remove(CAPABILITY).is_some() {
+            node.dirty = node.dirty.with(Dirty::XATTRS);
+        }
+        node.attrs.uid = set.uid.unwrap_or(node.attrs.uid);
+        node.attrs.gid = set.gid.unwrap_or(node.attrs.gid);
+    }
+    if let Some(mode) = set.mode {
+        node.attrs.mode = mode & 0o7777;
+    }
+    let at = |time: SetTime| -> Time {
+        match time {
+            SetTime::Now => now,
+            SetTime::To(time) => time,
+        }
+    };
+    node.attrs.atime = set.atime.map_or(node.attrs.atime, at);
+    node.attrs.mtime = set.mtime.map_or(node.attrs.mtime, at);
+    node.attrs.ctime = now;
+    let told = |a: &crate::model::Attrs| (a.mode, a.uid, a.gid, a.mtime);
+    if told(&before) != told(&node.attrs) && node.nlink > 0 {
+        node.dirty = node.dirty.with(Dirty::ATTRS);
+        node.rev += 1;
+    }
+}
+
+fn said(set: &SetAttrs) -> String {
+    let mut words = Vec::new();
+    if let Some(mode) = set.mode {
+        words.push(format!("mode {mode:04o}"));
+    }
+    if let Some(uid) = set.uid {
+        words.push(format!("owner {uid}"));
+    }
+    if let Some(gid) = set.gid {
+        words.push(format!("group {gid}"));
+    }
+    if set.mtime.is_some() || set.atime.is_some() {
+        words.push("times".to_owned());
+    }
+    words.join(", ")
+}

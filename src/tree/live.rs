@@ -1,0 +1,307 @@
+//! What is open now: handles, the lock of a node, the kernel's references.
+//!
+//! All reads and writes go through the daemon, so the live file of a node is reached through its [`OpenNode`]: replacing
+//! the bytes of a file that readers have open is a new live file and an exchange of one pointer.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::commit::{Core, locked};
+use super::{Result, Tree, io};
+use crate::model::{Ino, LiveStat};
+use crate::sys;
+
+/// A node that is open or being worked on.
+pub(super) struct OpenNode {
+    pub(super) ino: Ino,
+    /// Shared by plain writes; alone for sealing, truncating, appending and exchanging the live file.
+    lock: RwLock<()>,
+    /// The live file, while any handle is open.
+    file: Mutex<Option<Arc<File>>>,
+    pub(super) handles: AtomicUsize,
+    pub(super) writers: AtomicUsize,
+    /// Generation under which a write needs no look at the rows; 0: never.
+    pub(super) ready: AtomicU64,
+    /// Generation under which the row surely has no set-id bits and no capabilities.
+    pub(super) plain: AtomicU64,
+    /// True while nothing was written since the row was brought up to date.
+    pub(super) settled: AtomicBool,
+    /// The stat that the row holds, when `settled`.
+    pub(super) known: Mutex<Option<LiveStat>>,
+    pub(super) last_writer: AtomicU32,
+}
+
+impl OpenNode {
+    fn new(ino: Ino) -> OpenNode {
+        OpenNode {
+            ino,
+            lock: RwLock::default(),
+            file: Mutex::default(),
+            handles: AtomicUsize::new(0),
+            writers: AtomicUsize::new(0),
+            ready: AtomicU64::new(0),
+            plain: AtomicU64::new(0),
+            settled: AtomicBool::new(true),
+            known: Mutex::default(),
+            last_writer: AtomicU32::new(0),
+        }
+    }
+
+    pub(super) fn shared(&self) -> RwLockReadGuard<'_, ()> {
+        self.lock.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn alone(&self) -> RwLockWriteGuard<'_, ()> {
+        self.lock.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.handles.load(Ordering::SeqCst) > 0
+    }
+
+    pub(super) fn has_writer(&self) -> bool {
+        self.writers.load(Ordering::SeqCst) > 0
+    }
+
+    /// The live file while a handle is open.
+    pub(super) fn open_file(&self) -> Option<Arc<File>> {
+        locked(&self.file).clone()
+    }
+
+    /// Lets open handles see another live file from now on.
+    pub(super) fn exchange_file(&self, file: Arc<File>) {
+        let mut slot = locked(&self.file);
+        if slot.is_some() {
+            *slot = Some(file);
+        }
+    }
+
+    /// The next write looks at the rows again.
+    pub(super) fn not_ready(&self) {
+        self.ready.store(0, Ordering::SeqCst);
+        self.plain.store(0, Ordering::SeqCst);
+    }
+
+    /// The row holds `stat`; the next write must make the live file differ from it.
+    pub(super) fn is_settled_at(&self, stat: LiveStat) {
+        *locked(&self.known) = Some(stat);
+        self.settled.store(true, Ordering::SeqCst);
+    }
+
+    /// After a write. Where clocks tick coarsely a write right after a stat may leave the stat as it was, and the row
+    /// would hide it: the first write after settling looks, and moves the time if it must.
+    pub(super) fn wrote(&self, file: &File) -> Result<()> {
+        if !self.settled.swap(false, Ordering::SeqCst) {
+            return Ok(());
+        }
+        let known = *locked(&self.known);
+        if known == Some(live_stat(file)?) {
+            sys::set_mtime(file, sys::now()).map_err(io("setting the time of a file"))?;
+        }
+        Ok(())
+    }
+}
+
+/// The stat of an open live file.
+pub(super) fn live_stat(file: &File) -> Result<LiveStat> {
+    let stat = sys::stat_of(file).map_err(io("looking at a file"))?;
+    Ok(LiveStat {
+        size: stat.size,
+        mtime: stat.mtime,
+        ctime: stat.ctime,
+    })
+}
+
+/// Every open node, and what the kernel knows.
+#[derive(Default)]
+pub(super) struct Table {
+    nodes: Mutex<HashMap<Ino, Arc<OpenNode>>>,
+    refs: Mutex<HashMap<Ino, u64>>,
+}
+
+impl Table {
+    /// The open node of a number, kept as long as the pin lives.
+    pub(super) fn pin(&self, ino: Ino) -> Pin<'_> {
+        let mut nodes = locked(&self.nodes);
+        let node = nodes
+            .entry(ino)
+            .or_insert_with(|| Arc::new(OpenNode::new(ino)));
+        Pin {
+            table: self,
+            node: Some(node.clone()),
+        }
+    }
+
+    /// The numbers of the open nodes that `wanted` accepts.
+    pub(super) fn which(&self, wanted: impl Fn(&OpenNode) -> bool) -> Vec<Ino> {
+        let nodes = locked(&self.nodes);
+        let found = nodes.values().filter(|node| wanted(node));
+        found.map(|node| node.ino).collect()
+    }
+
+    /// True when the node is open and `test` holds.
+    pub(super) fn is(&self, ino: Ino, test: impl Fn(&OpenNode) -> bool) -> bool {
+        locked(&self.nodes).get(&ino).is_some_and(|node| test(node))
+    }
+
+    pub(super) fn is_referenced(&self, ino: Ino) -> bool {
+        locked(&self.refs).contains_key(&ino)
+    }
+
+    /// Forgets a node nobody holds any more.
+    fn release(&self, node: Arc<OpenNode>) {
+        let mut nodes = locked(&self.nodes);
+        // References are only made from the table under its lock, or from one that is counted here.
+        if Arc::strong_count(&node) == 2 {
+            nodes.remove(&node.ino);
+        }
+    }
+}
+
+/// Keeps an open node in the table.
+pub(super) struct Pin<'a> {
+    table: &'a Table,
+    node: Option<Arc<OpenNode>>,
+}
+
+impl Pin<'_> {
+    pub(super) fn arc(&self) -> Arc<OpenNode> {
+        self.node
+            .clone()
+            .expect("a pin holds its node until dropped")
+    }
+}
+
+impl Deref for Pin<'_> {
+    type Target = OpenNode;
+    fn deref(&self) -> &OpenNode {
+        self.node
+            .as_deref()
+            .expect("a pin holds its node until dropped")
+    }
+}
+
+impl Drop for Pin<'_> {
+    fn drop(&mut self) {
+        if let Some(node) = self.node.take() {
+            self.table.release(node);
+        }
+    }
+}
+
+/// An open file. Closing (dropping) the last one of a nameless node lets it be purged. Clones share the opening.
+#[derive(Clone)]
+pub struct Handle {
+    pub(super) inner: Arc<Opening>,
+}
+
+/// One opening of a file.
+pub(super) struct Opening {
+    core: Arc<Core>,
+    node: Option<Arc<OpenNode>>,
+    pub(super) write: bool,
+}
+
+impl Opening {
+    pub(super) fn node(&self) -> &OpenNode {
+        self.node
+            .as_deref()
+            .expect("an opening holds its node until dropped")
+    }
+
+    /// The live file now. Held open as long as any handle is.
+    pub(super) fn file(&self) -> Result<Arc<File>> {
+        self.node()
+            .open_file()
+            .ok_or(super::TreeError::NoBytes(self.node().ino))
+    }
+}
+
+impl Core {
+    /// Counts one more opening of a pinned node whose lock the caller holds alone.
+    pub(super) fn opened(
+        self: &Arc<Core>,
+        pin: &Pin<'_>,
+        file: Option<Arc<File>>,
+        write: bool,
+    ) -> Handle {
+        if let Some(file) = file {
+            let mut slot = locked(&pin.file);
+            slot.get_or_insert(file);
+        }
+        pin.handles.fetch_add(1, Ordering::SeqCst);
+        pin.writers.fetch_add(usize::from(write), Ordering::SeqCst);
+        let opening = Opening {
+            core: self.clone(),
+            node: Some(pin.arc()),
+            write,
+        };
+        Handle {
+            inner: Arc::new(opening),
+        }
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        let Some(node) = self.node.take() else { return };
+        let ino = node.ino;
+        if self.write
+            && let Err(error) = self.core.settle_open(&node)
+        {
+            // Nothing is lost: a row that differs from its live file is compared again at the next look or start.
+            tracing::warn!(%ino, %error, "a closed file could not be recorded");
+        }
+        {
+            let _alone = node.alone();
+            node.writers
+                .fetch_sub(usize::from(self.write), Ordering::SeqCst);
+            if node.handles.fetch_sub(1, Ordering::SeqCst) == 1 {
+                *locked(&node.file) = None;
+            }
+        }
+        self.core.table.release(node);
+        self.core.purge_if_nameless(ino);
+    }
+}
+
+impl Tree {
+    /// Number of the node of a handle.
+    pub fn handle_ino(&self, handle: &Handle) -> Ino {
+        handle.inner.node().ino
+    }
+
+    /// The kernel was told of the node once more.
+    pub fn remember(&self, ino: Ino) {
+        *locked(&self.core.table.refs).entry(ino).or_default() += 1;
+    }
+
+    /// The kernel forgot `count` of them.
+    pub fn forget(&self, ino: Ino, count: u64) {
+        {
+            let mut refs = locked(&self.core.table.refs);
+            let Some(left) = refs.get_mut(&ino) else {
+                return;
+            };
+            *left = left.saturating_sub(count);
+            if *left > 0 {
+                return;
+            }
+            refs.remove(&ino);
+        }
+        self.core.purge_if_nameless(ino);
+    }
+
+    /// Nodes with an open writable handle.
+    pub fn written_now(&self) -> Vec<Ino> {
+        self.core.table.which(OpenNode::has_writer)
+    }
+
+    /// True when any handle of the node is open.
+    pub fn is_open(&self, ino: Ino) -> bool {
+        self.core.table.is(ino, OpenNode::is_open)
+    }
+}

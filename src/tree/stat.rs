@@ -1,0 +1,97 @@
+//! Looking.
+
+use super::commit::Core;
+use super::{Result, Seen, Tree, TreeError, io};
+use crate::meta::{Entry, Node, Rows};
+use crate::model::{Bytes, Cookie, Dirty, Ino, Kind, Name};
+
+impl Core {
+    /// A node with attributes as of now: while the live file's stat is that of the row, the row holds.
+    pub(super) fn see(&self, mut node: Node) -> Result<Seen> {
+        if node.attrs.kind != Kind::File {
+            return Ok(Seen { node, blocks: 0 });
+        }
+        let mut blocks = node.attrs.size.div_ceil(512);
+        if node.bytes == Bytes::Here {
+            let live = self.objects.live_stat(node.ino);
+            if let Some((stat, used)) = live.map_err(io("looking at a file"))? {
+                blocks = used;
+                // No stat in the row: the live file is about to be replaced.
+                let written = node.live_stat.is_some_and(|known| known != stat);
+                if written && (node.dirty.has(Dirty::BYTES) || node.nlink == 0) {
+                    node.attrs.size = stat.size;
+                    node.attrs.mtime = stat.mtime;
+                    node.attrs.ctime = node.attrs.ctime.max(stat.ctime);
+                }
+            }
+        }
+        Ok(Seen { node, blocks })
+    }
+}
+
+/// A directory whose names are all known here.
+pub(super) fn listed_dir(rows: &Rows<'_>, dir: Ino) -> Result<Node> {
+    let node = directory(rows, dir)?;
+    if node.listed.is_none() {
+        return Err(TreeError::NotListed(dir));
+    }
+    Ok(node)
+}
+
+/// A directory.
+pub(super) fn directory(rows: &Rows<'_>, dir: Ino) -> Result<Node> {
+    let node = rows.node(dir)?.ok_or(TreeError::NotFound)?;
+    if node.attrs.kind != Kind::Dir {
+        return Err(TreeError::NotDir);
+    }
+    Ok(node)
+}
+
+/// The node an entry of a directory names. `NotFound`: surely none; `NotListed`: not known here.
+pub(super) fn named(rows: &Rows<'_>, parent: Ino, name: &Name) -> Result<Node> {
+    let dir = directory(rows, parent)?;
+    match rows.entry(parent, name)? {
+        Some(entry) => rows.node(entry.ino)?.ok_or(TreeError::NotFound),
+        None if dir.listed.is_none() => Err(TreeError::NotListed(parent)),
+        None => Err(TreeError::NotFound),
+    }
+}
+
+impl Tree {
+    /// A node with attributes as of now.
+    pub fn stat(&self, ino: Ino) -> Result<Seen> {
+        self.core.see(self.core.row(ino)?)
+    }
+
+    /// The node at a name. `NotFound`: surely none; `NotListed`: not known here.
+    pub fn lookup(&self, parent: Ino, name: &Name) -> Result<Seen> {
+        let node = self.core.meta.read(|rows| named(rows, parent, name))?;
+        self.core.see(node)
+    }
+
+    /// Up to `limit` entries after a cookie, with their nodes. `NotListed` when the directory is not.
+    pub fn list(&self, dir: Ino, after: Cookie, limit: usize) -> Result<Vec<(Entry, Seen)>> {
+        let rows = self.core.meta.read(|rows| {
+            listed_dir(rows, dir)?;
+            let mut found = Vec::new();
+            for entry in rows.entries(dir, after, limit)? {
+                if let Some(node) = rows.node(entry.ino)? {
+                    found.push((entry, node));
+                }
+            }
+            Ok::<_, TreeError>(found)
+        })?;
+        rows.into_iter()
+            .map(|(entry, node)| Ok((entry, self.core.see(node)?)))
+            .collect()
+    }
+
+    /// The directory a directory lies in (`..`); root for the root.
+    pub fn parent(&self, dir: Ino) -> Result<Ino> {
+        self.core.meta.read(|rows| {
+            directory(rows, dir)?;
+            let names = rows.names(dir)?;
+            Ok(names.first().map_or(Ino::ROOT, |(parent, _)| *parent))
+        })
+    }
+}

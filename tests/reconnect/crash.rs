@@ -1,0 +1,230 @@
+//! A run that ends anywhere, or in which any one call goes wrong, is finished by the next one and reaches the same end.
+//! The loss guarded against: a file that is nowhere, twice somewhere, or old where it should be new.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::bed::{Bed, Client, View, assert_same};
+use crate::both_sides::every_version;
+use crate::meddler::{Meddler, Trouble, die};
+use driftfs::lower::{Lower, Posix};
+use driftfs::reintegrate::{Mode, Points};
+
+/// Everything a merge has to do once: both sides changed most kinds of things.
+fn scenario() -> Bed {
+    let bed = Bed::new();
+    for dir in ["docs", "docs/old", "gone", "moved"] {
+        bed.server_mkdir(dir);
+    }
+    let prose = "one\ntwo\nthree\nfour\nfive\nsix\nseven\n";
+    for path in [
+        "a",
+        "b",
+        "c",
+        "d",
+        "e",
+        "clash",
+        "docs/old/x",
+        "docs/old/y",
+        "moved/m",
+        "twin",
+    ] {
+        bed.server_write(path, format!("{path}, base\n").as_bytes());
+    }
+    bed.server_write("docs/plan", prose.as_bytes());
+    bed.server_link("twin", "docs/twin");
+    let client = bed.open();
+    client.know_all();
+    client.write("a", b"a, client\n");
+    client.write("docs/plan", prose.replace("one", "ONE").as_bytes());
+    client.write("clash", b"clash, client\n");
+    client.write("twin", b"twin, client\n");
+    client.create("new", b"new, client\n");
+    client.mkdir("fresh");
+    client.create("fresh/leaf", b"leaf, client\n");
+    client.rename("b", "docs/b");
+    client.remove("docs/old/x");
+    client.remove("gone");
+    client.chmod("docs/old/y", 0o600);
+    client.link("docs/old/y", "y-too");
+    client.rename("docs/old", "older");
+    bed.server_save("docs/plan", prose.replace("seven", "SEVEN").as_bytes());
+    bed.server_save("clash", b"clash, server\n");
+    bed.server_write("c", b"c, server\n");
+    bed.server_write("new-there", b"new, server\n");
+    bed.server_remove("d");
+    bed.server_rename("moved", "moved-there");
+    bed.server_chmod("e", 0o640);
+    bed
+}
+
+/// Contents that must be somewhere whatever happened.
+const VERSIONS: &[&[u8]] = &[
+    b"a, base\n",
+    b"a, client\n",
+    b"clash, base\n",
+    b"clash, client\n",
+    b"clash, server\n",
+    b"twin, base\n",
+    b"twin, client\n",
+    b"new, client\n",
+    b"leaf, client\n",
+    b"b, base\n",
+    b"c, server\n",
+    b"new, server\n",
+    b"docs/old/x, base\n",
+    b"docs/old/y, base\n",
+    b"moved/m, base\n",
+    b"one\ntwo\nthree\nfour\nfive\nsix\nSEVEN\n",
+    b"ONE\ntwo\nthree\nfour\nfive\nsix\nSEVEN\n",
+];
+
+/// Both trees and the conflicts, once everything is carried out.
+struct End {
+    client: View,
+    server: View,
+    conflicts: Vec<String>,
+}
+
+impl End {
+    fn assert_is(&self, wanted: &End, what: &str) {
+        assert_same(&self.client, &wanted.client, &format!("{what}: the client"));
+        assert_same(&self.server, &wanted.server, &format!("{what}: the server"));
+        assert_eq!(self.conflicts, wanted.conflicts, "{what}");
+    }
+}
+
+fn end(bed: &Bed, client: &Client) -> End {
+    let report = client.sync();
+    let again = client.sync();
+    assert!(
+        again.is_quiet(),
+        "a second run changes nothing: {again:#?}\nafter {report:#?}"
+    );
+    assert_eq!(
+        bed.leftovers(),
+        Vec::<String>::new(),
+        "attempts are cleared away: {report:#?}"
+    );
+    assert_eq!(
+        every_version(bed, client, VERSIONS),
+        Vec::<String>::new(),
+        "{report:#?}"
+    );
+    let intents = client.tree.meta().read(|rows| rows.intents()).unwrap();
+    assert_eq!(intents, Vec::new(), "no intention is left");
+    End {
+        client: client.view(),
+        server: bed.server_view(),
+        conflicts: again
+            .conflicts
+            .iter()
+            .map(|one| one.path.to_string())
+            .collect(),
+    }
+}
+
+fn undisturbed() -> End {
+    let bed = scenario();
+    let end = end(&bed, &bed.open());
+    assert_eq!(end.conflicts, vec!["clash"]);
+    assert_eq!(end.server["older/y"].mode, 0o600);
+    end
+}
+
+/// Lets call number `at` of a run go wrong; gives false when there were fewer calls.
+fn with_trouble(at: usize, trouble: Trouble, wanted: &End) -> bool {
+    let bed = scenario();
+    let calls = Arc::new(AtomicUsize::new(0));
+    let seen = calls.clone();
+    let client = bed.open_with(
+        &move |posix: Posix| -> Arc<dyn Lower> {
+            Arc::new(Meddler::new(posix, at, Some(trouble), seen.clone()))
+        },
+        None,
+    );
+    let run = catch_unwind(AssertUnwindSafe(|| client.re.run(&Mode::Sync)));
+    let reached = calls.load(Ordering::SeqCst) > at;
+    // A refusal or a lost reply is met by the same client again, a death by a new one.
+    let survivor = match run {
+        Ok(_) => client,
+        Err(_) => {
+            drop(client);
+            bed.open()
+        }
+    };
+    end(&bed, &survivor).assert_is(wanted, &format!("call {at} with {trouble:?}"));
+    reached
+}
+
+fn at_every_call(trouble: Trouble) {
+    let wanted = undisturbed();
+    let mut at = 0;
+    while with_trouble(at, trouble, &wanted) {
+        at += 1;
+    }
+    assert!(at > 60, "only {at} calls: the scenario does nothing");
+    eprintln!("{trouble:?}: visited {at} calls of the lower");
+}
+
+#[test]
+fn dying_before_any_call_reaches_the_same_end() {
+    at_every_call(Trouble::DieBefore);
+}
+
+#[test]
+fn dying_after_any_call_reaches_the_same_end() {
+    at_every_call(Trouble::DieAfter);
+}
+
+#[test]
+fn any_reply_may_be_lost() {
+    at_every_call(Trouble::LostReply);
+}
+
+#[test]
+fn any_call_may_get_no_answer() {
+    at_every_call(Trouble::Silent);
+}
+
+#[test]
+fn any_call_may_be_carried_out_late() {
+    at_every_call(Trouble::Late);
+}
+
+#[test]
+fn any_call_may_be_refused() {
+    for errno in [13, 28] {
+        at_every_call(Trouble::Refuse(errno));
+    }
+}
+
+#[test]
+fn dying_at_any_durable_point_reaches_the_same_end() {
+    let wanted = undisturbed();
+    let mut at = 0;
+    while dies_at_point(at, &wanted) {
+        at += 1;
+    }
+    assert!(at > 100, "only {at} points: the scenario does nothing");
+    eprintln!("visited {at} durable points");
+}
+
+fn dies_at_point(at: usize, wanted: &End) -> bool {
+    let bed = scenario();
+    let count = Arc::new(AtomicUsize::new(0));
+    let points: Points = {
+        let count = count.clone();
+        Arc::new(move |_| {
+            if count.fetch_add(1, Ordering::SeqCst) == at {
+                die();
+            }
+        })
+    };
+    let client = bed.open_with(&|posix| Arc::new(posix), Some(points));
+    let died = catch_unwind(AssertUnwindSafe(|| client.re.run(&Mode::Sync))).is_err();
+    drop(client);
+    end(&bed, &bed.open()).assert_is(wanted, &format!("point {at}"));
+    died
+}

@@ -1,0 +1,7 @@
+//! A client that was away meets its server again: what either side did arrives, and nothing is lost.
+
+mod bed;
+mod both_sides;
+mod crash;
+mod meddler;
+mod one_side;
