@@ -40,6 +40,7 @@ fn number(error: &OverlayError) -> i32 {
         OverlayError::PastEnd => e::ENXIO,
         OverlayError::Unsupported(_) => e::EOPNOTSUPP,
         OverlayError::BadValue(_) => e::EINVAL,
+        OverlayError::Bug => e::EIO,
         OverlayError::Tree(error) => of_tree(error),
     }
 }

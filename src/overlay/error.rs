@@ -52,6 +52,9 @@ pub enum OverlayError {
     /// A setting that was refused, in a sentence.
     #[error("{0}")]
     BadValue(String),
+    /// The operation panicked: what it did is unknown, as after a crash, and the same repairs hold.
+    #[error("driftfs met a bug; daemon.log in the state directory has the details")]
+    Bug,
     /// The tree.
     #[error(transparent)]
     Tree(#[from] TreeError),
