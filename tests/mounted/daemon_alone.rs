@@ -52,13 +52,22 @@ fn no_call_of_the_daemon_names_the_lower() {
     let told = read(&trace);
     let lower = rig.lower.to_str().unwrap();
     // Children (agents) are followed too: they are told apart by the execve that makes them.
+    // What an agent starts (its threads) is an agent's too.
     let mut agents = std::collections::BTreeSet::new();
     for line in told.lines() {
         let Some((who, call)) = line.split_once(' ') else {
             continue;
         };
-        if call.trim_start().starts_with("execve(") {
+        let call = call.trim_start();
+        if call.starts_with("execve(") {
             agents.insert(who.to_string());
+        }
+        let started = (call.starts_with("clone") || call.starts_with("<... clone"))
+            .then(|| call.rsplit_once("= "))
+            .flatten()
+            .map(|(_, made)| made.trim().split(' ').next().unwrap_or(""));
+        if let Some(made) = started.filter(|_| agents.contains(who)) {
+            agents.insert(made.split('<').next().unwrap_or(made).to_string());
         }
     }
     let mut calls = 0;
