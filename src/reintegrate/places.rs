@@ -179,7 +179,9 @@ fn presence(wanted: &Wanted<'_>, tree: Side, key: Key, lacks: &mut Lacks) {
             Fate::Apart(Why::Waits(_) | Why::Beneath(_))
         );
         if wanted.of(parent).fate == Fate::Gone {
-            *lacks.back.entry(parent).or_default() |= waits || tree == Side::Base;
+            // Where only base still has it there, there is nothing to bring the directory back for.
+            let held = tree == Side::Base && !wanted.both(key);
+            *lacks.back.entry(parent).or_default() |= waits || held;
         } else if wanted.both(key) {
             lacks.beneath.insert(key, parent);
         }

@@ -162,7 +162,15 @@ impl Bed {
     pub fn scan(&self, scope: Scope) -> Scan {
         let mask = self.fetch.mask().unwrap();
         let standing = |_: &_, _: &_| false;
-        scan(&self.tree, &*self.lower, &self.fetch, mask, scope, &standing).unwrap()
+        scan(
+            &self.tree,
+            &*self.lower,
+            &self.fetch,
+            mask,
+            scope,
+            &standing,
+        )
+        .unwrap()
     }
 }
 
@@ -193,11 +201,7 @@ pub fn server_of(object: &Object) -> Option<&Version> {
 }
 
 /// The one object that `side` has at `path`.
-pub fn object<'a>(
-    scan: &'a Scan,
-    side: fn(&Object) -> Option<&Version>,
-    path: &str,
-) -> &'a Object {
+pub fn object<'a>(scan: &'a Scan, side: fn(&Object) -> Option<&Version>, path: &str) -> &'a Object {
     let all = scan.universe.objects.iter();
     let mut found =
         all.filter(|object| side(object).is_some() && path_in(scan, side, object) == path);

@@ -21,8 +21,11 @@ fn bed() -> Bed {
 }
 
 fn tokens(object: &Object) -> [Option<u64>; 3] {
-    [base_of(object), client_of(object), server_of(object)]
-        .map(|version| version.and_then(|version| version.bytes).map(|token| token.0))
+    [base_of(object), client_of(object), server_of(object)].map(|version| {
+        version
+            .and_then(|version| version.bytes)
+            .map(|token| token.0)
+    })
 }
 
 fn unchanged(object: &Object) -> bool {
@@ -113,7 +116,11 @@ fn both_edits_are_compared_by_their_bytes() {
     let differ = object(&scan, base_of, "g");
     let [base, client, server] = tokens(differ);
     assert!(client != server && client != base && server != base);
-    assert_eq!(scan.read.len(), 1, "the server's bytes are kept for the merge");
+    assert_eq!(
+        scan.read.len(),
+        1,
+        "the server's bytes are kept for the merge"
+    );
 }
 
 #[test]
@@ -214,4 +221,17 @@ fn removed_here_and_edited_there_is_seen_as_both() {
         let [base, _, server] = tokens(file);
         assert!(server.is_some() && server != base);
     }
+}
+
+#[test]
+fn removed_here_and_only_touched_there_is_no_edit() {
+    let bed = bed();
+    let dir = bed.ino("d");
+    bed.tree
+        .unlink(dir, &crate::bed::name("in"), driftfs::model::Who::DRIFTFS)
+        .unwrap();
+    bed.server_writes("d/in", "d/in");
+    let scan = bed.scan(Scope::Whole);
+    let [base, _, server] = tokens(object(&scan, base_of, "d/in"));
+    assert!(server.is_some() && server == base);
 }
