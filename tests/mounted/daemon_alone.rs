@@ -61,6 +61,24 @@ fn no_call_of_the_daemon_names_the_lower() {
             agents.insert(who.to_string());
         }
     }
+    // A thread of an agent is told of by the clone that makes it, which may come after its own first line.
+    loop {
+        let known = agents.len();
+        for line in told.lines() {
+            let Some((who, call)) = line.split_once(' ') else {
+                continue;
+            };
+            if call.contains("clone") && agents.contains(who) {
+                agents.extend(
+                    call.rsplit_once("= ")
+                        .map(|(_, made)| made.trim().to_string()),
+                );
+            }
+        }
+        if agents.len() == known {
+            break;
+        }
+    }
     let mut calls = 0;
     for line in told.lines() {
         let Some((who, call)) = line.split_once(' ') else {
