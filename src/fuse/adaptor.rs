@@ -15,6 +15,7 @@ use fuser::{
 
 use super::convert::{call, file_attr, file_type, kind_of_mode, rename_mode, set_time};
 use super::errno::errno;
+use super::parked::guarded;
 use super::replies;
 use super::waits::Waits;
 use crate::model::{Ino, Kind, Name};
@@ -48,7 +49,7 @@ impl Adaptor {
         request: &Request,
         op: impl FnOnce(&Overlay, &Call) -> Result<T>,
     ) -> Result<T> {
-        op(&self.overlay, &given_up(call(request)))
+        guarded(|| op(&self.overlay, &given_up(call(request))))
     }
 
     /// Makes a node and replies with it.
@@ -154,8 +155,8 @@ impl Filesystem for Adaptor {
         );
     }
 
-    fn readlink(&self, _request: &Request, ino: INodeNo, reply: ReplyData) {
-        replies::bytes(reply, self.overlay.readlink(Ino(ino.0)));
+    fn readlink(&self, request: &Request, ino: INodeNo, reply: ReplyData) {
+        replies::bytes(reply, self.now(request, |o, _| o.readlink(Ino(ino.0))));
     }
 
     fn mknod(
@@ -300,8 +301,8 @@ impl Filesystem for Adaptor {
         reply.ok();
     }
 
-    fn fsync(&self, _request: &Request, _ino: INodeNo, fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {
-        replies::done(reply, self.overlay.sync(fh.0));
+    fn fsync(&self, request: &Request, _ino: INodeNo, fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {
+        replies::done(reply, self.now(request, |o, _| o.sync(fh.0)));
     }
 
     fn opendir(&self, request: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
@@ -352,8 +353,8 @@ impl Filesystem for Adaptor {
         reply.ok();
     }
 
-    fn fsyncdir(&self, _request: &Request, _ino: INodeNo, _fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {
-        replies::done(reply, self.overlay.sync_names());
+    fn fsyncdir(&self, request: &Request, _ino: INodeNo, _fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {
+        replies::done(reply, self.now(request, |o, _| o.sync_names()));
     }
 
     fn statfs(&self, _request: &Request, _ino: INodeNo, reply: ReplyStatfs) {
@@ -384,16 +385,13 @@ impl Filesystem for Adaptor {
         }
     }
 
-    fn getxattr(&self, _request: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
-        replies::xattr(
-            reply,
-            size,
-            self.overlay.getxattr(Ino(ino.0), name.as_bytes()),
-        );
+    fn getxattr(&self, request: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+        let value = self.now(request, |o, _| o.getxattr(Ino(ino.0), name.as_bytes()));
+        replies::xattr(reply, size, value);
     }
 
-    fn listxattr(&self, _request: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
-        replies::xattr(reply, size, self.overlay.listxattr(Ino(ino.0)));
+    fn listxattr(&self, request: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
+        replies::xattr(reply, size, self.now(request, |o, _| o.listxattr(Ino(ino.0))));
     }
 
     fn removexattr(&self, request: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
@@ -412,7 +410,7 @@ impl Filesystem for Adaptor {
     }
 
     fn lseek(
-        &self, _request: &Request, _ino: INodeNo, fh: FileHandle, offset: i64, whence: i32, reply: ReplyLseek,
+        &self, request: &Request, _ino: INodeNo, fh: FileHandle, offset: i64, whence: i32, reply: ReplyLseek,
     ) {
         let what = match whence {
             f::SEEK_DATA => Seek::Data,
@@ -421,7 +419,7 @@ impl Filesystem for Adaptor {
         };
         let result = u64::try_from(offset)
             .map_err(|_| OverlayError::PastEnd)
-            .and_then(|offset| self.overlay.seek(fh.0, offset, what));
+            .and_then(|offset| self.now(request, |o, _| o.seek(fh.0, offset, what)));
         replies::offset(reply, result);
     }
 

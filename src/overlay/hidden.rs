@@ -17,6 +17,10 @@ pub(super) enum Shown {
     Version(Word, Thing),
 }
 
+/// Why a version cannot be read.
+const NOT_KEPT: &str = "this version is known, but its contents are not kept here. If the server still has it, \
+    `driftfs online --wait` and reading the file itself bring it.";
+
 /// True for a node that `.drift` shows.
 pub(super) fn is_shown(ino: Ino) -> bool {
     ino.0 >= Ino::VIEWS
@@ -227,6 +231,7 @@ impl Overlay {
         if let Some(live) = self.live_without_bytes(thing) {
             return self.missing(call, TreeError::NoBytes(live));
         }
+        self.whys.put(ino, NOT_KEPT.into());
         OverlayError::BytesAway {
             ino,
             nonblock: call.nonblock,

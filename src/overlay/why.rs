@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
+use super::hidden::is_shown;
 use super::{Overlay, Result};
 use crate::model::{Ino, RelPath};
 
@@ -22,7 +23,7 @@ struct Inner {
 }
 
 impl Whys {
-    fn put(&self, ino: Ino, sentence: String) {
+    pub(super) fn put(&self, ino: Ino, sentence: String) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if inner.sentences.insert(ino, sentence).is_none() {
             inner.order.push_back(ino);
@@ -50,6 +51,9 @@ impl Overlay {
     pub fn why(&self, ino: Ino) -> Result<String> {
         if let Some(sentence) = self.whys.get(ino) {
             return Ok(sentence);
+        }
+        if is_shown(ino) {
+            return Ok(String::new());
         }
         if let Some(sentence) = self.variants.conflict_sentence(ino)? {
             return Ok(sentence);

@@ -107,13 +107,11 @@ impl Overlay {
     }
 
     fn own_value(&self, ino: Ino, name: &[u8], key: Option<Key>) -> Result<Vec<u8>> {
-        if is_shown(ino) {
-            return Err(TreeError::NoAttribute.into());
-        }
         match key {
+            Some(Key::Why) => Ok(self.why(ino)?.into_bytes()),
+            _ if is_shown(ino) => Err(TreeError::NoAttribute.into()),
             Some(Key::State) => Ok(self.variants.state(ino)?.into()),
             Some(Key::Variants) => Ok(self.variants.known(ino)?.into_bytes()),
-            Some(Key::Why) => Ok(self.why(ino)?.into_bytes()),
             None if ino == Ino::ROOT && name == STATE_DIR => {
                 Ok(self.settings.state_dir.as_os_str().as_bytes().to_vec())
             }

@@ -1,35 +1,153 @@
-//! Conflicts of a plan are stored with every version they are about, before anything else happens.
+//! Conflicts of a plan are stored with every version they are about, before any step is done.
 
+use std::collections::BTreeMap;
+
+use super::conflicts::{Found, drop_settled};
 use super::job::Job;
 use super::report::Disagreement;
-use super::steps::Plan;
+use super::steps::{Action, Clash, Plan};
 use super::trouble::Stop;
-use super::universe::Key;
-use crate::model::{ConflictKind, ObjectId, RelPath};
+use super::universe::{Key, Server, Version};
+use crate::model::{ConflictKind, Kind, ObjectId, Stamp};
+use crate::variants::Proposal;
 
 impl Job<'_> {
-    /// Stores the clashes of a plan and lists them in the report.
+    /// Stores the clashes of a plan, except those that stand unchanged.
     pub fn store_clashes(&mut self, plan: &Plan) -> Result<(), Stop> {
         for clash in &plan.clashes {
-            if self.universe.get(clash.key).standing.is_none() {
-                self.store_conflict(clash.key, clash.kind, &clash.path, None)?;
+            if !self.stands(clash)? {
+                self.store_conflict(clash, None)?;
             }
-            self.hand.report.conflicts.push(Disagreement {
-                path: clash.path.clone(),
-                kind: clash.kind,
-            });
         }
         Ok(())
     }
 
-    /// TODO join
-    pub fn store_conflict(
+    /// True when the same conflict is stored and neither side changed since.
+    fn stands(&self, clash: &Clash) -> Result<bool, Stop> {
+        let Some(id) = self.universe.get(clash.key).standing else {
+            return Ok(false);
+        };
+        let stored = self.hand.on.read(|rows| Ok(rows.conflicts()?))?;
+        let same =
+            |conflict: &crate::meta::Conflict| conflict.id == id && conflict.kind == clash.kind;
+        Ok(stored.iter().any(same))
+    }
+
+    /// Stores one, with what of its versions is not kept by live, base or the server's own file.
+    pub fn store_conflict(&mut self, clash: &Clash, merged: Option<Proposal>) -> Result<(), Stop> {
+        let keys: Vec<Key> = [Some(clash.key), clash.other]
+            .into_iter()
+            .flatten()
+            .collect();
+        let mut base = BTreeMap::new();
+        let mut server = BTreeMap::new();
+        for key in keys {
+            if let Some(object) = self.base_object(key)? {
+                base.insert(key, object);
+            }
+            // What was removed on one side is given back there: the edited version is live and on the server.
+            if clash.kind != ConflictKind::Deleted
+                && let Some(kept) = self.server_object(key, base.get(&key).copied())?
+            {
+                server.insert(key, kept);
+            }
+        }
+        let found = Found {
+            universe: self.universe,
+            key: clash.key,
+            other: clash.other,
+            kind: clash.kind,
+            path: clash.path.clone(),
+            base,
+            server,
+            merged,
+            when: crate::sys::now(),
+        };
+        let ino = self.universe.get(clash.key).ino;
+        self.hand.on.commit("conflict", |txn| {
+            found.store(txn)?;
+            super::run::record(txn, "conflict", ino, &clash.path, clash.kind.word())
+        })
+    }
+
+    fn base_object(&mut self, key: Key) -> Result<Option<ObjectId>, Stop> {
+        let object = self.universe.get(key);
+        let (Some(bid), Some(base)) = (object.bid, &object.base) else {
+            return Ok(None);
+        };
+        if base.attrs.kind != Kind::File {
+            return Ok(None);
+        }
+        let found = self.hand.on.tree.base_bytes(bid)?;
+        self.lent.extend(found);
+        Ok(found)
+    }
+
+    /// The server's bytes with their fingerprint: base's where they are equal, else read. `None` when there are none, or
+    /// they cannot be read now.
+    fn server_object(
         &mut self,
-        _key: Key,
-        _kind: ConflictKind,
-        _path: &RelPath,
-        _merged: Option<ObjectId>,
-    ) -> Result<(), Stop> {
-        Ok(())
+        key: Key,
+        base: Option<ObjectId>,
+    ) -> Result<Option<(ObjectId, Stamp)>, Stop> {
+        let object = self.universe.get(key);
+        let Server::Present(version) = &object.server else {
+            return Ok(None);
+        };
+        if version.attrs.kind != Kind::File {
+            return Ok(None);
+        }
+        let as_base = |version: &Version| {
+            let base = object.base.as_ref();
+            base.is_some_and(|base| base.bytes == version.bytes)
+        };
+        if as_base(version) {
+            return Ok(base.zip(object.stamp));
+        }
+        match self.server_bytes(key) {
+            Ok((sealed, seen)) => Ok(Some((sealed, seen.stamp))),
+            Err(Stop::Later(_) | Stop::Pending(_) | Stop::Conflict) => Ok(None),
+            Err(stop) => Err(stop),
+        }
+    }
+
+    /// Ends the conflicts that this round's whole look did not find again. A merge that was not done still disagrees.
+    pub fn drop_settled(&mut self, plan: &Plan) -> Result<(), Stop> {
+        let mut open = plan.clashes.clone();
+        for (step, done) in plan.steps.iter().zip(&self.done) {
+            if step.action == Action::Merge && !done {
+                open.push(Clash {
+                    key: step.key,
+                    other: None,
+                    kind: ConflictKind::Content,
+                    path: step.path.clone(),
+                    rule: step.rule,
+                });
+            }
+        }
+        let on = self.hand.on;
+        let stored = on.read(|rows| Ok(rows.conflicts()?))?;
+        if stored.is_empty() {
+            return Ok(());
+        }
+        on.commit("settled", |txn| {
+            for ended in drop_settled(txn, self.universe, &open)? {
+                let word = ended.kind.word();
+                super::run::record(txn, "settled", ended.ino, &ended.path, word)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl super::run::Reintegrate {
+    /// Every conflict that is stored.
+    pub(super) fn stored(&self) -> Result<Vec<Disagreement>, Stop> {
+        let stored = self.read(|rows| Ok(rows.conflicts()?))?;
+        let told = stored.into_iter().map(|conflict| Disagreement {
+            path: conflict.path,
+            kind: conflict.kind,
+        });
+        Ok(told.collect())
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::hand::Hand;
-use super::report::{Disagreement, Line};
+use super::report::Line;
 use super::scan::Scan;
 use super::steps::{Action, Plan, Side, Step};
 use super::trouble::{Failure, Stop};
@@ -39,6 +39,8 @@ pub struct Job<'a> {
     pub holds: Vec<IntentId>,
     /// Sealed objects the tree keeps for us until they are given back.
     pub lent: Vec<ObjectId>,
+    /// Which steps of the plan were done.
+    pub done: Vec<bool>,
     numbers: VecDeque<TxnId>,
 }
 
@@ -57,6 +59,7 @@ impl<'a> Job<'a> {
             later: Vec::new(),
             holds: Vec::new(),
             lent: Vec::new(),
+            done: Vec::new(),
             numbers: VecDeque::new(),
         }
     }
@@ -67,15 +70,15 @@ impl<'a> Job<'a> {
         plan: &Plan,
         wanted: &dyn Fn(&Step) -> bool,
     ) -> Result<(), Failure> {
-        let mut done = vec![false; plan.steps.len()];
+        self.done = vec![false; plan.steps.len()];
         for (index, step) in plan.steps.iter().enumerate() {
-            let ready = step.needs.iter().all(|need| done[*need]);
+            let ready = step.needs.iter().all(|need| self.done[*need]);
             if !ready || !wanted(step) {
                 continue;
             }
             match self.step(step) {
                 Ok(()) => {
-                    done[index] = true;
+                    self.done[index] = true;
                     self.tell(step);
                 }
                 Err(stop) => self.hinder(step, stop)?,
@@ -110,10 +113,8 @@ impl<'a> Job<'a> {
                 self.later.push(Problem { path, reason });
             }
             Stop::Pending(reason) => self.hand.report.pending.push(Problem { path, reason }),
-            Stop::Conflict => self.hand.report.conflicts.push(Disagreement {
-                path,
-                kind: crate::model::ConflictKind::Content,
-            }),
+            // It is stored; the report lists all that are.
+            Stop::Conflict => {}
             Stop::Link(why) => self.hand.lost = Some(why),
             Stop::Fatal(failure) => return Err(failure),
         }

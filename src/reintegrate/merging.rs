@@ -3,12 +3,14 @@
 use std::io::{Read, Seek, SeekFrom, Write};
 
 use super::job::Job;
+use super::steps::{Clash, Step};
 use super::taking::{agree_bytes, journal};
 use super::trouble::Stop;
 use super::universe::Key;
 use crate::fetch::Stale;
 use crate::merge::{self, Labels, MAX_TEXT, Merged};
 use crate::model::{Bid, ConflictKind, Dirty, Ino, ObjectId, Observed, RelPath};
+use crate::variants::Proposal;
 
 /// Three sealed versions of one file.
 struct Versions {
@@ -24,7 +26,8 @@ struct Versions {
 impl Job<'_> {
     /// Merges three versions into the live file, or stores a conflict with the driver's proposal. Markers never go into
     /// the live file.
-    pub fn merge(&mut self, key: Key, path: &RelPath) -> Result<(), Stop> {
+    pub fn merge(&mut self, step: &Step) -> Result<(), Stop> {
+        let (key, path) = (step.key, &step.path);
         let ino = self.world.ino(key)?;
         let bid = self.world.bid(key)?;
         if self.hand.on.tree.written_now().contains(&ino) {
@@ -41,10 +44,21 @@ impl Job<'_> {
                 self.place_merged(key, ino, bid, object, &versions, path)
             }
             proposal => {
-                let merged = proposal
+                let object = proposal
                     .map(|one| self.seal_bytes(&one.bytes))
                     .transpose()?;
-                self.store_conflict(key, ConflictKind::Content, path, merged)?;
+                let merged = object.map(|object| Proposal {
+                    object,
+                    markers: true,
+                });
+                let clash = Clash {
+                    key,
+                    other: None,
+                    kind: ConflictKind::Content,
+                    path: path.clone(),
+                    rule: step.rule,
+                };
+                self.store_conflict(&clash, merged)?;
                 Err(Stop::Conflict)
             }
         }

@@ -23,7 +23,7 @@ impl Job<'_> {
         match &step.action {
             Action::Make(place) => self.take_new(step.key, place, &step.path),
             Action::Bytes => self.take_bytes(step.key, &step.path),
-            Action::Merge => self.merge(step.key, &step.path),
+            Action::Merge => self.merge(step),
             Action::Attrs(change) => self.take_attributes(step.key, change, &step.path),
             Action::Move { from, to } => self.take_move(step.key, from, to, &step.path),
             Action::Link(place) => self.take_link(step.key, place, &step.path),

@@ -86,6 +86,9 @@ impl Reintegrate {
         let _hold = self.fetch.hold();
         let mut report = Report::default();
         let ran = self.rounds(mode, &mut report);
+        if let Ok(stored) = self.stored() {
+            report.conflicts = stored;
+        }
         self.fetch.look_again();
         self.sweep(&report);
         match ran {
@@ -148,6 +151,9 @@ impl Reintegrate {
         job.refresh_stamps()
             .and_then(|()| job.store_clashes(&plan))?;
         let carried = job.carry_out(&plan, &wanted);
+        if !matches!(mode, Mode::Push(_)) {
+            job.drop_settled(&plan)?;
+        }
         let (again, later) = job.tidy_up()?;
         carried.map_err(Stop::Fatal)?;
         let last = report.rounds >= ROUNDS || done_so_far(report) == before;

@@ -2,7 +2,8 @@
 
 use super::testing::{Lab, WHO, base_of, name};
 use super::{RenameMode, TreeError};
-use crate::model::{Bytes, Dirty, Ino, Kind};
+use crate::meta::{Node, Sealed, WriteTxn};
+use crate::model::{Bytes, Dirty, Ino, Kind, ObjectId};
 use crate::sys;
 
 #[test]
@@ -158,38 +159,44 @@ fn truncating_bytes_that_are_not_here_needs_none_and_base_has_none() {
     assert_eq!(lab.base_text(bid), None);
 }
 
+/// A sealed object with these bytes, as a fetch makes it.
+fn incoming(lab: &Lab, bytes: &[u8]) -> ObjectId {
+    let draft = lab.objects().draft().unwrap();
+    sys::write_at(draft.file(), 0, bytes).unwrap();
+    let made = lab.commit(|txn| {
+        let id = txn.new_object()?;
+        lab.objects().seal(draft, id).unwrap();
+        txn.put_sealed(&Sealed {
+            id,
+            size: bytes.len() as u64,
+            hash: None,
+            durable: false,
+        })?;
+        Ok::<_, TreeError>(id)
+    });
+    made.unwrap()
+}
+
+/// What a pull does in the transaction of the replacement: base is what the node becomes.
+fn agreed(txn: &WriteTxn<'_>, node: &mut Node) -> Result<(), TreeError> {
+    node.attrs.mtime.sec = 77;
+    let base = base_of(node, node.bid.ok_or(TreeError::Invalid)?);
+    Ok(txn.put_base(&base)?)
+}
+
 #[test]
 fn replacing_shows_readers_the_new_bytes_and_is_refused_to_writers() {
     let lab = Lab::new();
     let file = lab.file("f", b"old");
     lab.agree("f");
     lab.snapshot("before", "test").unwrap();
-    let draft = lab.objects().draft().unwrap();
-    sys::write_at(draft.file(), 0, b"from the server").unwrap();
-    let object = lab
-        .commit(|txn| {
-            let id = txn.new_object()?;
-            lab.objects().seal(draft, id).unwrap();
-            txn.put_sealed(&crate::meta::Sealed {
-                id,
-                size: 15,
-                hash: None,
-                durable: false,
-            })?;
-            Ok::<_, TreeError>(id)
-        })
-        .unwrap();
+    let object = incoming(&lab, b"from the server");
     let writer = lab.open_file(file, true, false, WHO).unwrap();
-    let refused = lab.replace_bytes(file, object, None, &mut |_, _| Ok(()));
+    let refused = lab.replace_bytes(file, object, None, &mut agreed);
     assert!(matches!(refused, Err(TreeError::Busy)));
     drop(writer);
     let reader = lab.open_file(file, false, false, WHO).unwrap();
-    let mut also = |txn: &crate::meta::WriteTxn<'_>, node: &mut crate::meta::Node| {
-        node.attrs.mtime.sec = 77;
-        let base = base_of(node, node.bid.unwrap());
-        Ok(txn.put_base(&base)?)
-    };
-    lab.replace_bytes(file, object, None, &mut also).unwrap();
+    lab.replace_bytes(file, object, None, &mut agreed).unwrap();
     assert_eq!(lab.read(&reader, 0, 100).unwrap(), b"from the server");
     let seen = lab.stat(file).unwrap().node;
     assert_eq!((seen.attrs.size, seen.attrs.mtime.sec), (15, 77));
@@ -200,6 +207,42 @@ fn replacing_shows_readers_the_new_bytes_and_is_refused_to_writers() {
     });
     let sealed = lab.objects().open_sealed(kept.unwrap().unwrap()).unwrap();
     assert_eq!(sys::read_at(&sealed, 0, 9).unwrap(), b"old");
+}
+
+/// Stops a replacement after the commit that promises it, with the old live file still in place.
+fn promised(lab: &Lab) -> Ino {
+    let file = lab.file("f", b"old");
+    lab.agree("f");
+    let object = incoming(lab, b"from the server");
+    lab.meta().stop_after(1);
+    lab.replace_bytes(file, object, None, &mut agreed)
+        .unwrap_err();
+    let old = lab.objects().draft().unwrap();
+    sys::write_at(old.file(), 0, b"old").unwrap();
+    lab.objects().place_live(old, file).unwrap();
+    file
+}
+
+#[test]
+fn a_promised_replacement_is_finished_by_the_next_start() {
+    let mut lab = Lab::new();
+    let file = promised(&lab);
+    lab.kill();
+    assert_eq!(lab.bytes(file), b"from the server");
+    assert!(lab.meta().read(|rows| rows.intents()).unwrap().is_empty());
+    assert!(lab.is_clean(file).unwrap());
+}
+
+#[test]
+fn a_promised_replacement_comes_before_the_next_write_and_never_after_it() {
+    let mut lab = Lab::new();
+    let file = promised(&lab);
+    lab.meta().stop_after(u64::MAX);
+    let handle = lab.open_file(file, true, false, WHO).unwrap();
+    lab.put(&handle, b"FROM");
+    std::mem::forget(handle);
+    lab.kill();
+    assert_eq!(lab.bytes(file), b"FROM the server");
 }
 
 #[test]

@@ -28,6 +28,8 @@ mod bytes_test;
 mod clean;
 mod commit;
 mod copy;
+#[cfg(test)]
+mod crash_test;
 mod incoming;
 mod inherit;
 mod live;

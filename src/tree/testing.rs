@@ -25,7 +25,13 @@ pub(super) fn name(text: &str) -> Name {
 
 impl Lab {
     pub(super) fn new() -> Lab {
-        let dir = tempfile::tempdir().unwrap();
+        // In memory where the host has such a place: no test here is about power cuts, and syncing takes most of the time.
+        let memory = std::path::Path::new("/dev/shm");
+        let place = Some(memory).filter(|place| place.is_dir());
+        let dir = match place {
+            Some(place) => tempfile::tempdir_in(place).unwrap(),
+            None => tempfile::tempdir().unwrap(),
+        };
         let tree = open(dir.path());
         tree.commit(|txn| {
             let mut root = txn.node(Ino::ROOT)?.unwrap();

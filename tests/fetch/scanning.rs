@@ -222,3 +222,16 @@ fn removed_here_and_edited_there_is_seen_as_both() {
         assert!(server.is_some() && server != base);
     }
 }
+
+#[test]
+fn removed_here_and_only_touched_there_is_no_edit() {
+    let bed = bed();
+    let dir = bed.ino("d");
+    bed.tree
+        .unlink(dir, &crate::bed::name("in"), driftfs::model::Who::DRIFTFS)
+        .unwrap();
+    bed.server_writes("d/in", "d/in");
+    let scan = bed.scan(Scope::Whole);
+    let [base, _, server] = tokens(object(&scan, base_of, "d/in"));
+    assert!(server.is_some() && server == base);
+}

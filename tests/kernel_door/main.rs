@@ -32,6 +32,10 @@ struct Door {
 
 impl Door {
     fn open(prepare: &str) -> Door {
+        Door::with(prepare, Hooks::default())
+    }
+
+    fn with(prepare: &str, hooks: Hooks) -> Door {
         let dir = tempfile::tempdir().expect("a directory");
         let at = |name: &str| {
             let path = dir.path().join(name);
@@ -54,7 +58,7 @@ impl Door {
             state_dir: state.clone(),
             noxattr: false,
         };
-        let overlay = Overlay::new(tree, fetch, Arc::clone(&link), Hooks::default(), settings);
+        let overlay = Overlay::new(tree, fetch, Arc::clone(&link), hooks, settings);
         let options = MountOptions {
             mountpoint,
             source: "test".into(),
@@ -272,4 +276,58 @@ assert os.getxattr('l', 'drift.state', follow_symlinks=False) == b'clean'
     std::fs::write(&path, script).expect("a script");
     door.run(&format!("DOOR=$PWD python3 {}", path.display()))
         .ok();
+}
+
+#[test]
+fn close_waits_for_the_push_and_a_signal_ends_the_wait() {
+    if !can_mount("kernel_door::close") {
+        return;
+    }
+    let pushed = Arc::new(AtomicBool::new(false));
+    let gate = Arc::clone(&pushed);
+    let wait = move |_ino, deadline: Instant| {
+        while !gate.load(Ordering::Acquire) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    };
+    let hooks = Hooks {
+        pushed: Some(Box::new(wait)),
+        ..Hooks::default()
+    };
+    let door = Door::with("true", hooks);
+    let mut writer = door.spawn("python3 -c 'f = open(\"f\", \"w\"); f.write(\"x\"); f.close()'");
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(writer.try_wait().expect("our child").is_none());
+    sh(&format!("kill {}", writer.id()), door.dir.path());
+    assert!(ended(&mut writer).signal().is_some());
+    assert_eq!(door.run("cat f").ok().out, "x");
+    pushed.store(true, Ordering::Release);
+    door.run("echo y > f; cat f").ok();
+}
+
+#[test]
+fn a_conflict_is_settled_by_an_attribute_and_refusals_have_a_sentence() {
+    if !can_mount("kernel_door::resolve") {
+        return;
+    }
+    let resolve = |_ino, word: &str| match word {
+        "client" => Ok(()),
+        other => Err(format!("no such version: {other}")),
+    };
+    let changed = Arc::new(AtomicBool::new(false));
+    let noted = Arc::clone(&changed);
+    let hooks = Hooks {
+        resolve: Some(Box::new(resolve)),
+        changed: Some(Box::new(move |_| noted.store(true, Ordering::Release))),
+        ..Hooks::default()
+    };
+    let door = Door::with("echo x > f", hooks);
+    door.run("setfattr -n user.drift.resolve -v client f").ok();
+    let refused = door.run("setfattr -n user.drift.resolve -v nobody f");
+    assert!(refused.err.contains("Invalid argument"), "{refused:?}");
+    let why = door.run("getfattr --only-values -n user.drift.why f").ok();
+    assert!(why.out.contains("no such version: nobody"), "{why:?}");
+    assert!(!changed.load(Ordering::Acquire));
+    door.run("touch g").ok();
+    assert!(changed.load(Ordering::Acquire));
 }

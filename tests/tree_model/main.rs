@@ -6,6 +6,7 @@
 mod agreed;
 mod ops;
 mod past;
+mod threads;
 mod world;
 
 use world::World;
