@@ -21,6 +21,8 @@ pub struct Hand<'a> {
     pub mask: Mask,
     /// Set when the server stopped answering after a change was already agreed on.
     pub lost: Option<String>,
+    /// Set when this run must not look at the server again.
+    pub halt: bool,
 }
 
 /// What a change of the server left behind.

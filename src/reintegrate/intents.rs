@@ -130,6 +130,7 @@ impl Push {
             new: seen?.stamp,
             old: *expect,
             others,
+            refused: false,
         })
     }
 
@@ -168,6 +169,8 @@ pub struct Relink {
     pub old: Stamp,
     /// Names that still lead to the old one.
     pub others: Vec<RelPath>,
+    /// True when the server refused once: the next refusal is final.
+    pub refused: bool,
 }
 
 /// A body of one of the kinds.
