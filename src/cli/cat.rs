@@ -16,22 +16,22 @@ Examples:
   driftfs cat --base notes.md | diff - notes.md
 
 The same can be read by any program: DIR/.drift/server/NAME.")]
-#[group(id = "version", required = true, multiple = false)]
+#[command(group = clap::ArgGroup::new("version").required(true).args(["server", "client", "base", "resolved"]))]
+#[group(skip)]
 pub(super) struct Args {
     /// The server's, as last seen
-    #[arg(long, group = "version")]
+    #[arg(long)]
     server: bool,
     /// Ours
-    #[arg(long, group = "version")]
+    #[arg(long)]
     client: bool,
     /// The last one both sides agreed on
-    #[arg(long, group = "version")]
+    #[arg(long)]
     base: bool,
     /// What a resolve left
-    #[arg(long, group = "version")]
+    #[arg(long)]
     resolved: bool,
     /// The file
-    #[arg(group = "file")]
     path: PathBuf,
 }
 

@@ -22,9 +22,14 @@ fn text(plan: &Planned) -> String {
         return "nothing to do: both sides agree".into();
     }
     let step = |step: &PlanStep| {
+        let to = step.to.as_ref().map(|to| format!(" -> {}", to.path));
         format!(
-            "{:<7} {:<10} {}   ({})\n",
-            step.side, step.action, step.path.path, step.rule
+            "{:<7} {:<10} {}{}   ({})\n",
+            step.side,
+            step.action,
+            step.path.path,
+            to.unwrap_or_default(),
+            step.rule
         )
     };
     let mut text: String = plan.steps.iter().map(step).collect();

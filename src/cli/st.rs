@@ -54,10 +54,7 @@ fn verdict(status: &Status) -> Exit {
 fn text(status: &Status) -> String {
     let mut lines = vec![format!(
         "{}   {} since {}   {}",
-        status.mount,
-        status.link.state.to_uppercase(),
-        status.link.since,
-        status.lower
+        status.mount, status.link.state, status.link.since, status.lower
     )];
     if !status.link.why.is_empty() {
         lines.push(format!("  {}", status.link.why));

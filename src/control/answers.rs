@@ -184,6 +184,9 @@ pub struct PlanStep {
     /// Beneath the root.
     #[serde(flatten)]
     pub path: JsonPath,
+    /// The new name, for `move`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<JsonPath>,
     /// The rule that decided.
     pub rule: String,
     /// Steps (by position) it needs.

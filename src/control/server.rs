@@ -2,6 +2,7 @@
 
 use std::io::{self, BufReader};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -99,7 +100,7 @@ fn answer_one(stream: UnixStream, dispatch: &Dispatch) -> io::Result<()> {
     let mut reader = BufReader::new(stream);
     let result = match receive::<serde_json::Value>(&mut reader, REQUEST_MAX) {
         Ok(None) => return Ok(()),
-        Ok(Some(value)) => understood(value).and_then(dispatch),
+        Ok(Some(value)) => understood(value).and_then(|request| guarded(dispatch, request)),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(Refusal::new(
             Code::Usage,
             format!("the request could not be read: {error}"),
@@ -107,6 +108,16 @@ fn answer_one(stream: UnixStream, dispatch: &Dispatch) -> io::Result<()> {
         Err(error) => return Err(error),
     };
     send(&mut writer, &told(result))
+}
+
+/// A defect in one answer is told to the one who asked, and the daemon goes on.
+fn guarded(dispatch: &Dispatch, request: Request) -> Result<Answer, Refusal> {
+    catch_unwind(AssertUnwindSafe(|| dispatch(request))).unwrap_or_else(|_| {
+        Err(Refusal::new(
+            Code::Error,
+            "driftfs met a defect of its own; daemon.log in the state directory has the details, and nothing was lost",
+        ))
+    })
 }
 
 /// The version is looked at first: a newer command's request may not even parse here.
@@ -166,6 +177,7 @@ mod tests {
 
     fn echo(dir: &Path) -> Server {
         let dispatch = |request: Request| match request {
+            Request::Plan => panic!("a defect"),
             Request::Offline => Ok(Answer::Said(Said::default())),
             other => Err(Refusal::new(Code::Offline, format!("{other:?}"))),
         };
@@ -180,6 +192,10 @@ mod tests {
             ask(dir.path(), Request::Offline).unwrap(),
             Answer::Said(Said::default())
         );
+        match ask(dir.path(), Request::Plan) {
+            Err(AskError::Refused(refusal)) => assert_eq!(refusal.code, Code::Error),
+            other => panic!("{other:?}"),
+        }
         match ask(dir.path(), Request::Sync) {
             Err(AskError::Refused(refusal)) => assert_eq!(refusal.code, Code::Offline),
             other => panic!("{other:?}"),

@@ -15,14 +15,12 @@ const CLIENT: &str = "client";
 /// The client of a mount's agents; the first one is started by the first question.
 pub(super) fn client(place: &Place, meta: &Meta, gate: &Arc<Gate>) -> io::Result<Arc<AgentClient>> {
     let gate = gate.clone();
-    let config = AgentConfig {
-        program: sys::own_program()?,
-        lower: place.lower.clone(),
-        client: client_name(meta)?,
-        covered: place.covers(),
-        accept: Arc::new(move |probe| gate.accepts(probe)),
-    };
-    Ok(Arc::new(AgentClient::new(config)))
+    let name = client_name(meta)?;
+    let mut config = AgentConfig::new(sys::own_program()?, &place.lower, &name);
+    config.covered = place.covers();
+    config.log = Some(sys::open_log(&place.state)?);
+    config.accept = Arc::new(move |probe| gate.accepts(probe));
+    Ok(Arc::new(AgentClient::new(config)?))
 }
 
 /// A name no other client of the share has, made once per state directory.
@@ -33,7 +31,11 @@ fn client_name(meta: &Meta) -> io::Result<String> {
     if let Some(name) = stored {
         return Ok(name);
     }
-    let name = sys::random_name()?;
+    let random = sys::random()?;
+    let name: String = random[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     meta.write(|txn| txn.set_setting(CLIENT, Some(&name)))
         .map_err(io::Error::other)?;
     Ok(name)

@@ -80,7 +80,7 @@ impl Bell {
             if wishes.end {
                 return Work::End;
             }
-            let due = wishes.due();
+            let due = wishes.due(now);
             if due.is_some_and(|due| due <= now) {
                 wishes.sync = false;
                 wishes.changed = None;
@@ -105,9 +105,9 @@ impl Bell {
 
 impl Wishes {
     /// When the next run is due, if one is wanted.
-    fn due(&self) -> Option<Instant> {
+    fn due(&self, now: Instant) -> Option<Instant> {
         let wanted = if self.sync {
-            Some(Instant::now())
+            Some(now)
         } else {
             let quiet = |(first, last): (Instant, Instant)| (last + QUIET).min(first + LATEST);
             self.changed.map(quiet)
@@ -140,7 +140,7 @@ mod tests {
             changed: Some((now, now + Duration::from_secs(100))),
             ..Wishes::default()
         };
-        assert_eq!(wishes.due(), Some(now + LATEST));
+        assert_eq!(wishes.due(now), Some(now + LATEST));
     }
 
     #[test]

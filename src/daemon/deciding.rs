@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use super::dispatch::failed;
 use super::engine::Engine;
+use super::pushing;
 use super::syncing;
 use crate::control::{
-    Code, ConflictItem, Conflicts, JsonPath, Refusal, Resolved, ResolvedItem, Take, rfc3339,
+    self, Code, ConflictItem, Conflicts, JsonPath, Refusal, Resolved, ResolvedItem, rfc3339,
 };
 use crate::meta::{Conflict, MetaError};
 use crate::model::{Ino, RelPath};
-use crate::reintegrate;
+use crate::reintegrate::{self, resolve::Take};
 use crate::variants::Terms;
 
 /// `driftfs conflicts`.
@@ -30,16 +31,17 @@ fn stored(engine: &Engine) -> Result<Vec<Conflict>, Refusal> {
 }
 
 fn item(engine: &Engine, conflict: &Conflict) -> ConflictItem {
+    let path = place(engine, conflict);
     ConflictItem {
-        path: JsonPath::of(&conflict.path),
+        path: JsonPath::of(&path),
         kind: conflict.kind.word().into(),
         since: rfc3339(conflict.since),
-        variants: variants(engine, conflict),
+        variants: variants(engine, conflict, &path),
     }
 }
 
 /// Where each version can be read. A side that had nothing, or removed it, has none.
-fn variants(engine: &Engine, conflict: &Conflict) -> BTreeMap<String, String> {
+fn variants(engine: &Engine, conflict: &Conflict, at: &RelPath) -> BTreeMap<String, String> {
     let Ok(terms) = Terms::parse(&conflict.terms) else {
         return BTreeMap::new();
     };
@@ -53,7 +55,7 @@ fn variants(engine: &Engine, conflict: &Conflict) -> BTreeMap<String, String> {
         .into_iter()
         .filter(|(_, is)| *is)
         .map(|(word, _)| {
-            let path = hidden(engine, &conflict.path, word);
+            let path = hidden(engine, at, word);
             (word.to_owned(), JsonPath::host(&path).path)
         })
         .collect()
@@ -81,18 +83,22 @@ fn hidden(engine: &Engine, path: &RelPath, word: &str) -> PathBuf {
 /// `driftfs resolve`. A directory means every conflict in it.
 pub(super) fn resolve(
     engine: &Engine,
-    take: Take,
+    take: control::Take,
     paths: &[JsonPath],
 ) -> Result<Resolved, Refusal> {
+    let take = word(take);
     let mut resolved = Vec::new();
     for path in paths {
         let rel = path
             .rel()
             .map_err(|error| Refusal::new(Code::Usage, format!("{}: {error}", path.path)))?;
-        let meant: Vec<Conflict> = stored(engine)?
-            .into_iter()
-            .filter(|conflict| conflict.path.is_within(&rel))
+        let mut meant: Vec<RelPath> = stored(engine)?
+            .iter()
+            .map(|conflict| place(engine, conflict))
+            .filter(|at| at.is_within(&rel))
             .collect();
+        meant.sort();
+        meant.dedup();
         if meant.is_empty() {
             resolved.push(ResolvedItem {
                 path: path.clone(),
@@ -100,10 +106,7 @@ pub(super) fn resolve(
                 note: "is not in conflict; next: driftfs conflicts".into(),
             });
         }
-        resolved.extend(meant.iter().map(|conflict| decide(engine, conflict, take)));
-    }
-    if resolved.iter().any(|item| item.done) {
-        engine.bell.sync();
+        resolved.extend(meant.iter().map(|at| decide(engine, at, take)));
     }
     Ok(Resolved {
         take: take.word().into(),
@@ -112,56 +115,55 @@ pub(super) fn resolve(
     })
 }
 
-fn decide(engine: &Engine, conflict: &Conflict, take: Take) -> ResolvedItem {
-    let done = reintegrate::resolve(&engine.tree, &conflict.path, word(take));
+/// Where the object of a conflict is now; where it was found, when it is nowhere.
+fn place(engine: &Engine, conflict: &Conflict) -> RelPath {
+    let now = conflict.ino.and_then(|ino| {
+        let path = engine.meta().read(|rows| rows.path(ino));
+        path.unwrap_or_else(|error: MetaError| {
+            tracing::warn!(%error, %ino, "the path of a conflict");
+            None
+        })
+    });
+    now.unwrap_or_else(|| conflict.path.clone())
+}
+
+fn decide(engine: &Engine, path: &RelPath, take: Take) -> ResolvedItem {
+    let done = reintegrate::resolve::resolve(&engine.tree, path, take);
     let (done, note) = match done {
-        Ok(resolution) => (true, resolution.note),
+        Ok(resolved) => {
+            engine.fetch.push_stale(resolved.stale);
+            if resolved.sync {
+                pushing::changed(engine);
+            }
+            (true, resolved.note)
+        }
         Err(why) => (false, why.to_string()),
     };
     ResolvedItem {
-        path: JsonPath::of(&conflict.path),
+        path: JsonPath::of(path),
         done,
         note,
     }
 }
 
-fn word(take: Take) -> reintegrate::Take {
+fn word(take: control::Take) -> Take {
     match take {
-        Take::Client => reintegrate::Take::Client,
-        Take::Server => reintegrate::Take::Server,
-        Take::Base => reintegrate::Take::Base,
-        Take::Both => reintegrate::Take::Both,
-        Take::Merged => reintegrate::Take::Merged,
+        control::Take::Client => Take::Client,
+        control::Take::Server => Take::Server,
+        control::Take::Base => Take::Base,
+        control::Take::Both => Take::Both,
+        control::Take::Merged => Take::Merged,
     }
 }
 
 /// The extended attribute's door to the same decision.
 pub(super) fn by_word(engine: &Engine, ino: Ino, word: &str) -> Result<(), String> {
-    let take = match word {
-        "client" | "ours" => Take::Client,
-        "server" | "theirs" => Take::Server,
-        "base" => Take::Base,
-        "both" => Take::Both,
-        "merged" => Take::Merged,
-        _ => {
-            return Err(format!(
-                "`{word}` is none of: client server base both merged"
-            ));
-        }
-    };
-    let conflicts = engine
+    let take = Take::parse(word)
+        .ok_or_else(|| format!("`{word}` is none of: client server base both merged"))?;
+    let path = engine
         .meta()
-        .read(|rows| rows.conflicts_of(ino))
+        .read(|rows| rows.path(ino))
         .map_err(|error: MetaError| error.to_string())?;
-    if conflicts.is_empty() {
-        return Err("it is not in conflict".into());
-    }
-    for conflict in &conflicts {
-        let item = decide(engine, conflict, take);
-        if !item.done {
-            return Err(item.note);
-        }
-    }
-    engine.bell.sync();
-    Ok(())
+    let item = decide(engine, &path.ok_or("it has no name")?, take);
+    if item.done { Ok(()) } else { Err(item.note) }
 }

@@ -8,7 +8,7 @@ use super::launch::PushMode;
 use super::place::Place;
 use crate::fetch::Fetch;
 use crate::link::{Event, Link, State, Why};
-use crate::lower::AgentClient;
+use crate::lower::{AgentClient, Lower};
 use crate::meta::{Meta, Record, WriteTxn};
 use crate::model::{RelPath, Who};
 use crate::reintegrate::{Reintegrate, Report};

@@ -192,6 +192,10 @@ fn step(step: &Step) -> PlanStep {
         .into(),
         action: word(&step.action).into(),
         path: JsonPath::of(&step.path),
+        to: match &step.action {
+            Action::Move { to, .. } => Some(JsonPath::new(to.name.bytes())),
+            _ => None,
+        },
         rule: step.rule.into(),
         needs: step.needs.clone(),
     }

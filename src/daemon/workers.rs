@@ -1,6 +1,7 @@
 //! The daemon's own threads: prober, merger, walker of names.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use super::launch::PushMode;
 use super::{probing, syncing};
 use crate::link::State;
 use crate::reintegrate::Mode;
+use crate::sys;
 
 /// How often the merger looks whether an access met something only a whole merge can decide.
 const LOOK: Duration = Duration::from_millis(500);
@@ -17,6 +19,9 @@ const LOOK: Duration = Duration::from_millis(500);
 const NAMES: usize = 1_000_000;
 /// Pause of the walker when there is nothing to walk.
 const WALK_PAUSE: Duration = Duration::from_secs(30);
+
+/// Pause before a thread that met a defect goes on.
+const RESTART: Duration = Duration::from_secs(2);
 
 /// Starts all of them.
 pub(super) fn start(engine: &Arc<Engine>) -> io::Result<()> {
@@ -29,8 +34,16 @@ fn spawn(name: &str, engine: &Arc<Engine>, work: fn(&Engine)) -> io::Result<()> 
     let engine = engine.clone();
     std::thread::Builder::new()
         .name(name.into())
-        .spawn(move || work(&engine))
+        .spawn(move || keep_going(&engine, work))
         .map(drop)
+}
+
+/// A defect in one piece of work must not end all that comes after it: what was half done stands in its intents, and
+/// the next run takes it up.
+fn keep_going(engine: &Engine, work: fn(&Engine)) {
+    while catch_unwind(AssertUnwindSafe(|| work(engine))).is_err() && !engine.bell.is_ended() {
+        sys::sleep(RESTART);
+    }
 }
 
 /// Merges when somebody asked, when the link came back, and (unless pushing is manual) when changes came to rest.

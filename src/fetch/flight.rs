@@ -90,6 +90,11 @@ impl Flights {
         self.shared.overdue.load(Ordering::Relaxed) > 0
     }
 
+    /// True while this question is under way.
+    pub(super) fn is_open(&self, job: Job) -> bool {
+        lock(&self.shared.open).contains_key(&job)
+    }
+
     /// Number of questions under way.
     pub(super) fn under_way(&self) -> usize {
         lock(&self.shared.open).len()

@@ -116,6 +116,11 @@ impl Fetch {
         refresh::refresh(&self.inner, dir, deadline)
     }
 
+    /// True while another look at a directory is under way (a caller may have given up waiting for it).
+    pub fn is_looking(&self, dir: Ino) -> bool {
+        self.inner.flights.is_open(flight::Job::Refresh(dir))
+    }
+
     /// Lists directories that are not listed yet, nearest to the root first, until `budget` names were brought, all is
     /// listed, the server is not reachable, or `go_on` says no. For a background thread.
     pub fn names_walk(&self, budget: usize, go_on: &dyn Fn() -> bool) -> Walked {

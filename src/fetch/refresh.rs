@@ -85,8 +85,32 @@ pub(super) fn refresh(inner: &Arc<Inner>, dir: Ino, deadline: Instant) -> Result
 struct Before {
     bid: Bid,
     path: RelPath,
+    dir: BaseNode,
     names: BTreeMap<Name, BaseNode>,
     holds: u64,
+}
+
+impl Before {
+    /// True when a listing says nothing that base does not: most looks end here, without a transaction.
+    fn says(&self, listing: &Listing, mask: &Mask) -> bool {
+        let brought = |name: &Name| !absorb::reserved(name);
+        let there = listing.entries.iter().filter(|entry| brought(&entry.name));
+        let known = listing.unknown.iter().map(|(name, _)| name);
+        let known = known.filter(|name| self.names.contains_key(name)).count();
+        let mut same = 0;
+        for entry in there {
+            match self.names.get(&entry.name) {
+                Some(base) if calm(base, &entry.seen, mask) => same += 1,
+                _ => return false,
+            }
+        }
+        same + known == self.names.len() && !own_differs(&self.dir, &listing.dir)
+    }
+}
+
+/// True when a directory's own attributes are not what base says.
+fn own_differs(base: &BaseNode, seen: &Observed) -> bool {
+    base.stamp != seen.stamp || absorb::attributes_differ(&base.attrs, &seen.attrs)
 }
 
 fn before(inner: &Inner, dir: Ino) -> Result<Option<Before>, FetchError> {
@@ -95,7 +119,7 @@ fn before(inner: &Inner, dir: Ino) -> Result<Option<Before>, FetchError> {
         let Some(bid) = rows.node(dir)?.and_then(|node| node.bid) else {
             return Ok(None);
         };
-        let Some(path) = rows.base_path(bid)? else {
+        let (Some(path), Some(own)) = (rows.base_path(bid)?, rows.base(bid)?) else {
             return Ok(None);
         };
         let mut names = BTreeMap::new();
@@ -107,6 +131,7 @@ fn before(inner: &Inner, dir: Ino) -> Result<Option<Before>, FetchError> {
         Ok(Some(Before {
             bid,
             path,
+            dir: own,
             names,
             holds,
         }))
@@ -124,7 +149,11 @@ fn look(inner: &Arc<Inner>, dir: Ino) -> Result<(), FetchError> {
         listing = ask(inner, &before.path, true)?;
     }
     inner.remark(&before.path, &listing);
-    let taken = take(inner, dir, &before, &listing, mask)?;
+    let taken = if before.says(&listing, &mask) {
+        Taken::default()
+    } else {
+        take(inner, dir, &before, &listing, mask)?
+    };
     inner.looked.note(dir, started, inner.link.fresh_for());
     inner.stale.push(taken.stale);
     bring(inner, taken.pulls)
@@ -222,7 +251,7 @@ impl Look<'_, '_> {
         mut base: BaseNode,
         seen: &Observed,
     ) -> Result<(), FetchError> {
-        if base.stamp == seen.stamp && base.attrs == seen.attrs {
+        if !own_differs(&base, seen) {
             return Ok(());
         }
         let shown = node.clone();

@@ -15,6 +15,7 @@ use fuser::{
 
 use super::convert::{call, file_attr, file_type, kind_of_mode, rename_mode, set_time};
 use super::errno::errno;
+use super::parked::guarded;
 use super::replies;
 use super::waits::Waits;
 use crate::model::{Ino, Kind, Name};
@@ -48,7 +49,7 @@ impl Adaptor {
         request: &Request,
         op: impl FnOnce(&Overlay, &Call) -> Result<T>,
     ) -> Result<T> {
-        op(&self.overlay, &given_up(call(request)))
+        guarded(|| op(&self.overlay, &given_up(call(request))))
     }
 
     /// Makes a node and replies with it.
@@ -154,8 +155,8 @@ impl Filesystem for Adaptor {
         );
     }
 
-    fn readlink(&self, _request: &Request, ino: INodeNo, reply: ReplyData) {
-        replies::bytes(reply, self.overlay.readlink(Ino(ino.0)));
+    fn readlink(&self, request: &Request, ino: INodeNo, reply: ReplyData) {
+        replies::bytes(reply, self.now(request, |o, _| o.readlink(Ino(ino.0))));
     }
 
     fn mknod(
@@ -300,8 +301,8 @@ impl Filesystem for Adaptor {
         reply.ok();
     }
 
-    fn fsync(&self, _request: &Request, _ino: INodeNo, fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {
-        replies::done(reply, self.overlay.sync(fh.0));
+    fn fsync(&self, request: &Request, _ino: INodeNo, fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {
+        replies::done(reply, self.now(request, |o, _| o.sync(fh.0)));
     }
 
     fn opendir(&self, request: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
@@ -309,19 +310,19 @@ impl Filesystem for Adaptor {
             call(request),
             move |o, c| o.opendir(c, Ino(ino.0)),
             move |result| match result {
-                Ok(()) => reply.opened(FileHandle(0), FopenFlags::empty()),
+                Ok(handle) => reply.opened(FileHandle(handle), FopenFlags::empty()),
                 Err(error) => reply.error(errno(&error)),
             },
         );
     }
 
-    fn readdir(&self, request: &Request, ino: INodeNo, _fh: FileHandle, offset: u64, mut reply: ReplyDirectory) {
+    fn readdir(&self, request: &Request, ino: INodeNo, fh: FileHandle, offset: u64, mut reply: ReplyDirectory) {
         let mut take = |item: &DirItem| {
             let kind = file_type(item.stat.attrs.kind);
             !reply.add(INodeNo(item.stat.ino.0), item.cookie, kind, item_name(item))
         };
         let result = self.now(request, |o, c| {
-            o.readdir(c, Ino(ino.0), offset, false, &mut take)
+            o.readdir(c, (Ino(ino.0), fh.0), offset, false, &mut take)
         });
         match result {
             Ok(()) => reply.ok(),
@@ -330,7 +331,7 @@ impl Filesystem for Adaptor {
     }
 
     fn readdirplus(
-        &self, request: &Request, ino: INodeNo, _fh: FileHandle, offset: u64, mut reply: ReplyDirectoryPlus,
+        &self, request: &Request, ino: INodeNo, fh: FileHandle, offset: u64, mut reply: ReplyDirectoryPlus,
     ) {
         let ttl = self.ttl();
         let mut take = |item: &DirItem| {
@@ -339,7 +340,7 @@ impl Filesystem for Adaptor {
             !reply.add(ino, item.cookie, name, &ttl, &attr, replies::GENERATION)
         };
         let result = self.now(request, |o, c| {
-            o.readdir(c, Ino(ino.0), offset, true, &mut take)
+            o.readdir(c, (Ino(ino.0), fh.0), offset, true, &mut take)
         });
         match result {
             Ok(()) => reply.ok(),
@@ -347,8 +348,13 @@ impl Filesystem for Adaptor {
         }
     }
 
-    fn fsyncdir(&self, _request: &Request, _ino: INodeNo, _fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {
-        replies::done(reply, self.overlay.sync_names());
+    fn releasedir(&self, _request: &Request, _ino: INodeNo, fh: FileHandle, _flags: OpenFlags, reply: ReplyEmpty) {
+        self.overlay.releasedir(fh.0);
+        reply.ok();
+    }
+
+    fn fsyncdir(&self, request: &Request, _ino: INodeNo, _fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {
+        replies::done(reply, self.now(request, |o, _| o.sync_names()));
     }
 
     fn statfs(&self, _request: &Request, _ino: INodeNo, reply: ReplyStatfs) {
@@ -379,16 +385,13 @@ impl Filesystem for Adaptor {
         }
     }
 
-    fn getxattr(&self, _request: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
-        replies::xattr(
-            reply,
-            size,
-            self.overlay.getxattr(Ino(ino.0), name.as_bytes()),
-        );
+    fn getxattr(&self, request: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+        let value = self.now(request, |o, _| o.getxattr(Ino(ino.0), name.as_bytes()));
+        replies::xattr(reply, size, value);
     }
 
-    fn listxattr(&self, _request: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
-        replies::xattr(reply, size, self.overlay.listxattr(Ino(ino.0)));
+    fn listxattr(&self, request: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
+        replies::xattr(reply, size, self.now(request, |o, _| o.listxattr(Ino(ino.0))));
     }
 
     fn removexattr(&self, request: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
@@ -407,7 +410,7 @@ impl Filesystem for Adaptor {
     }
 
     fn lseek(
-        &self, _request: &Request, _ino: INodeNo, fh: FileHandle, offset: i64, whence: i32, reply: ReplyLseek,
+        &self, request: &Request, _ino: INodeNo, fh: FileHandle, offset: i64, whence: i32, reply: ReplyLseek,
     ) {
         let what = match whence {
             f::SEEK_DATA => Seek::Data,
@@ -416,7 +419,7 @@ impl Filesystem for Adaptor {
         };
         let result = u64::try_from(offset)
             .map_err(|_| OverlayError::PastEnd)
-            .and_then(|offset| self.overlay.seek(fh.0, offset, what));
+            .and_then(|offset| self.now(request, |o, _| o.seek(fh.0, offset, what)));
         replies::offset(reply, result);
     }
 

@@ -36,10 +36,11 @@ fn number(error: &OverlayError) -> i32 {
         OverlayError::ReadOnly => e::EROFS,
         OverlayError::Name(NameError::TooLong) => e::ENAMETOOLONG,
         OverlayError::Name(NameError::Malformed) => e::EINVAL,
-        OverlayError::BadHandle | OverlayError::WrongMode => e::EBADF,
+        OverlayError::BadHandle => e::EBADF,
         OverlayError::PastEnd => e::ENXIO,
         OverlayError::Unsupported(_) => e::EOPNOTSUPP,
         OverlayError::BadValue(_) => e::EINVAL,
+        OverlayError::Bug => e::EIO,
         OverlayError::Tree(error) => of_tree(error),
     }
 }

@@ -1,5 +1,6 @@
 //! One operation that waits, with its reply.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -53,7 +54,7 @@ where
         let Some(answer) = self.take(Slot::Running) else {
             return Ok(());
         };
-        match (self.op)(server, call) {
+        match guarded(|| (self.op)(server, call)) {
             Err(OverlayError::Wait(need)) => {
                 *lock(&self.slot) = Slot::Waiting(answer);
                 Err(need)
@@ -120,6 +121,11 @@ impl<S> Clone for Waiting<S> {
             ..*self
         }
     }
+}
+
+/// Runs an operation; a panic is its error, and the thread that answers the kernel lives on.
+pub(super) fn guarded<T>(op: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(op)).unwrap_or(Err(OverlayError::Bug))
 }
 
 /// Locks; a panic elsewhere leaves values that are still true.

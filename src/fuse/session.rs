@@ -105,7 +105,8 @@ fn config(options: &MountOptions) -> Config {
     let root = sys::is_root();
     let mut list = vec![
         MountOption::FSName(source(&options.source, root)),
-        MountOption::Subtype("driftfs".into()),
+        // Not the library's own option: without a helper it would not reach the kernel.
+        MountOption::CUSTOM("subtype=driftfs".into()),
         MountOption::DefaultPermissions,
     ];
     let choose = |yes, on, off| if yes { on } else { off };

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::parked::{Operation, Serves, Waiting, lock};
+use super::parked::{Operation, Serves, Waiting, guarded, lock};
 use crate::overlay::{Call, Need, Overlay, OverlayError, Result, given_up};
 use crate::sys;
 
@@ -89,7 +89,7 @@ impl<S: Serves> Waits<S> {
         O: Fn(&S, &Call) -> Result<T> + Send + Sync + 'static,
         A: FnOnce(Result<T>) + Send + 'static,
     {
-        match op(&*self.shared.server, &call) {
+        match guarded(|| op(&self.shared.server, &call)) {
             Err(OverlayError::Wait(need)) => self.park(call, Some(need), op, answer),
             done => answer(done),
         }
@@ -362,6 +362,26 @@ mod tests {
         gate.open.store(true, Ordering::Release);
         drop(waits);
         assert_eq!(runs.load(Ordering::Acquire), 0);
+    }
+
+    #[test]
+    fn a_panic_is_answered_and_the_next_caller_is_served() {
+        let (_gate, waits) = rig(true, LONG);
+        let (send, receive) = channel();
+        for aside in [false, true] {
+            let send = send.clone();
+            let op = |_: &Gate, _: &Call| -> Result<u8> { panic!("for the test") };
+            let answer = move |result| send.send(result).expect("the test still listens");
+            if aside {
+                waits.run_aside(caller(0), op, answer);
+            } else {
+                waits.run(caller(0), op, answer);
+            }
+            let told = receive.recv_timeout(LONG);
+            assert!(matches!(told, Ok(Err(OverlayError::Bug))));
+        }
+        let (result, _) = ask(&waits, std::process::id());
+        assert!(matches!(result.recv_timeout(LONG), Ok(Ok(7))));
     }
 
     #[test]

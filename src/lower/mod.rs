@@ -239,6 +239,8 @@ pub trait Lower: Send + Sync {
     /// Ends an attempt: `old` goes to `.driftfs/retained/<label>` if `retain` is given (else it is removed), `new` is
     /// removed, the directory goes.
     fn end(&self, attempt: Attempt, retain: Option<&str>) -> Answer<()>;
+    /// Drops every handle of the server (stale ones go on showing old content). Calls under way may fail as by a dead link.
+    fn renew(&self) {}
 }
 
 mod agent;
@@ -246,9 +248,13 @@ mod client;
 mod error;
 mod fake;
 mod posix;
+mod process;
 mod progress;
+mod spawner;
+mod wire;
 
 pub use agent::agent_main;
-pub use client::{AgentClient, AgentConfig};
-pub use fake::{Fake, Fault};
+pub use client::{Accept, AgentClient, AgentConfig};
+pub use fake::{Fake, Fault, Step, When};
 pub use posix::Posix;
+pub use wire::Call;

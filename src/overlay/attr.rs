@@ -1,11 +1,15 @@
 //! Reading and setting attributes.
 
+use super::hidden::is_shown;
 use super::{Call, Overlay, Result, SetAttrs, Stat};
 use crate::model::{Attrs, Ino, Kind, Who};
 
 impl Overlay {
     /// The attributes of a node.
     pub fn getattr(&self, call: &Call, ino: Ino) -> Result<Stat> {
+        if is_shown(ino) {
+            return self.getattr_shown(ino);
+        }
         if let Some(dir) = self.directory_of(ino)? {
             self.look_first(call, dir)?;
         }
@@ -14,6 +18,7 @@ impl Overlay {
 
     /// Sets attributes. A change of size by a user without privilege takes set-id bits away.
     pub fn setattr(&self, call: &Call, ino: Ino, set: &SetAttrs) -> Result<Stat> {
+        self.check_live(ino)?;
         let kill = set.size.is_some() && call.who.uid != 0;
         let seen = self
             .tree

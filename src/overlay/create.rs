@@ -61,6 +61,7 @@ impl Overlay {
     /// Gives a node one more name; the kernel then holds one more reference to it.
     pub fn link(&self, call: &Call, ino: Ino, parent: Ino, name: &Name) -> Result<Stat> {
         self.check_name(parent, name)?;
+        self.check_live(ino)?;
         let seen = self
             .tree
             .link(ino, parent, name, call.who)

@@ -1,5 +1,7 @@
 //! Listing directories.
 
+use super::handles::Body;
+use super::hidden::is_shown;
 use super::{Call, Overlay, Result, Stat};
 use crate::model::{Cookie, Ino, Kind, Name};
 use crate::tree::TreeError;
@@ -19,14 +21,18 @@ pub struct DirItem {
 const PIECE: usize = 64;
 
 impl Overlay {
-    /// Checks that a directory can be listed.
-    pub fn opendir(&self, call: &Call, dir: Ino) -> Result<()> {
+    /// Opens a directory for listing and gives the handle, which is 0 for a live one: its entries have lasting positions.
+    pub fn opendir(&self, call: &Call, dir: Ino) -> Result<u64> {
+        if is_shown(dir) {
+            return self.opendir_shown(dir);
+        }
         let seen = self.tree.stat(dir)?;
         if seen.node.attrs.kind != Kind::Dir {
             return Err(TreeError::NotDir.into());
         }
         self.look_first(call, dir)?;
-        self.list_piece(call, dir, Cookie(2), 1).map(drop)
+        self.list_piece(call, dir, Cookie(2), 1)?;
+        Ok(0)
     }
 
     /// Gives entries after `after` (0 from the start) to `take` until it says that it is full (`false`).
@@ -34,11 +40,17 @@ impl Overlay {
     pub fn readdir(
         &self,
         call: &Call,
-        dir: Ino,
+        (dir, handle): (Ino, u64),
         after: u64,
         remember: bool,
         take: &mut dyn FnMut(&DirItem) -> bool,
     ) -> Result<()> {
+        if is_shown(dir) {
+            return match &self.open.get(handle)?.body {
+                Body::Listing(listing) => self.readdir_shown((dir, listing), after, remember, take),
+                _ => Err(TreeError::NotDir.into()),
+            };
+        }
         for (cookie, ino) in [(1, dir), (2, self.tree.parent(dir)?)] {
             if after < cookie {
                 let stat = Stat::from(&self.tree.stat(ino)?);
@@ -73,6 +85,11 @@ impl Overlay {
                 return Ok(());
             }
         }
+    }
+
+    /// The handle of a directory is closed.
+    pub fn releasedir(&self, handle: u64) {
+        self.open.remove(handle);
     }
 
     fn list_piece(

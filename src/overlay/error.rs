@@ -43,9 +43,6 @@ pub enum OverlayError {
     /// No such open file.
     #[error("not an open file")]
     BadHandle,
-    /// Not opened for this.
-    #[error("not opened for that")]
-    WrongMode,
     /// Past the end.
     #[error("no data there")]
     PastEnd,
@@ -55,6 +52,9 @@ pub enum OverlayError {
     /// A setting that was refused, in a sentence.
     #[error("{0}")]
     BadValue(String),
+    /// The operation panicked: what it did is unknown, as after a crash, and the same repairs hold.
+    #[error("driftfs met a bug; daemon.log in the state directory has the details")]
+    Bug,
     /// The tree.
     #[error(transparent)]
     Tree(#[from] TreeError),

@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::handles::OpenFile;
+use super::handles::{Body, LiveFile, Open};
+use super::hidden::is_shown;
 use super::{Call, Need, Overlay, OverlayError, Result, Seek, Stat};
 use crate::model::Ino;
 use crate::tree::TreeError;
@@ -34,6 +35,12 @@ const COPY_PIECE: u64 = 128 << 20;
 impl Overlay {
     /// Opens a file.
     pub fn open(&self, call: &Call, ino: Ino, how: HowToOpen) -> Result<Opened> {
+        if is_shown(ino) {
+            if how.write || how.truncate {
+                return Err(OverlayError::ReadOnly);
+            }
+            return self.open_shown(call, ino);
+        }
         if let Some(dir) = self.directory_of(ino)? {
             self.look_first(call, dir)?;
         }
@@ -48,24 +55,28 @@ impl Overlay {
         let seen = self.tree.stat(ino)?;
         let stat = Stat::from(&seen);
         let keep_cache = !how.truncate && self.open.is_cached(&stat);
-        let file = OpenFile {
-            ino,
+        let file = LiveFile {
             handle,
             wrote: AtomicBool::new(how.truncate),
             has_caps: AtomicBool::new(how.write && seen.node.xattrs.contains_key(CAPS)),
         };
         Ok(Opened {
-            handle: self.open.add(file),
+            handle: self.open.add(ino, Body::Live(file)),
             keep_cache,
         })
     }
 
     /// Reads up to `len` bytes at `offset`; fewer at the end.
     pub fn read(&self, call: &Call, handle: u64, offset: u64, len: usize) -> Result<Vec<u8>> {
-        let file = self.open.get(handle)?;
-        self.tree
-            .read(&file.handle, offset, len)
-            .map_err(|error| self.missing(call, error))
+        match &self.open.get(handle)?.body {
+            Body::Live(file) => self
+                .tree
+                .read(&file.handle, offset, len)
+                .map_err(|error| self.missing(call, error)),
+            Body::Stored(file) => read_stored(file, offset, len),
+            Body::Text(text) => Ok(piece(text, offset, len).to_vec()),
+            Body::Listing(_) => Err(TreeError::IsDir.into()),
+        }
     }
 
     /// Writes at `offset`, or at the end when `append`. `kill`: the writer has no privilege to keep set-id bits.
@@ -78,9 +89,10 @@ impl Overlay {
         append: bool,
         kill: bool,
     ) -> Result<usize> {
-        let file = self.open.get(handle)?;
+        let open = self.open.get(handle)?;
+        let file = open.live()?;
         if kill && file.has_caps.swap(false, Ordering::Relaxed) {
-            match self.tree.remove_xattr(file.ino, CAPS, call.who) {
+            match self.tree.remove_xattr(open.ino, CAPS, call.who) {
                 Ok(()) | Err(TreeError::NoAttribute) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -101,75 +113,99 @@ impl Overlay {
         len: u64,
         mode: i32,
     ) -> Result<()> {
-        let file = self.open.get(handle)?;
+        let open = self.open.get(handle)?;
+        let file = open.live()?;
         file.wrote.store(true, Ordering::Release);
         self.tree
             .allocate(&file.handle, offset, len, mode, call.who)
             .map_err(|error| self.missing(call, error))?;
-        self.strip_set_id(file.ino, call.who)
+        self.strip_set_id(open.ino, call.who)
     }
 
     /// SEEK_DATA and SEEK_HOLE.
     pub fn seek(&self, handle: u64, offset: u64, what: Seek) -> Result<u64> {
-        let file = self.open.get(handle)?;
-        let found = self.tree.seek(&file.handle, offset, what)?;
+        let open = self.open.get(handle)?;
+        let found = match &open.body {
+            Body::Live(file) => self.tree.seek(&file.handle, offset, what)?,
+            // All data up to the end, and a hole there: always allowed, and a version is small change.
+            Body::Stored(_) | Body::Text(_) | Body::Listing(_) => {
+                let size = self.getattr_shown(open.ino)?.attrs.size;
+                let there = if what == Seek::Data { offset } else { size };
+                (offset < size).then_some(there)
+            }
+        };
         found.ok_or(OverlayError::PastEnd)
     }
 
     /// Copies between two open files; gives the number of bytes copied, which may be fewer than `len`.
     pub fn copy(&self, call: &Call, from: (u64, u64), to: (u64, u64), len: u64) -> Result<u64> {
-        let source = self.open.get(from.0)?;
-        let target = self.open.get(to.0)?;
+        let (source, target) = (self.open.get(from.0)?, self.open.get(to.0)?);
+        let ino = target.ino;
+        let (source, target) = match (source.live(), target.live()) {
+            (Ok(source), Ok(target)) => (source, target),
+            // The kernel then copies by reading and writing.
+            (Err(_), Ok(_)) => return Err(OverlayError::Unsupported("copying from a version")),
+            (_, Err(error)) => return Err(error),
+        };
         target.wrote.store(true, Ordering::Release);
         let len = len.min(COPY_PIECE);
         let copied = self
             .tree
             .copy(&source.handle, from.1, &target.handle, to.1, len, call.who)
             .map_err(|error| self.missing(call, error))?;
-        self.strip_set_id(target.ino, call.who)?;
+        self.strip_set_id(ino, call.who)?;
         Ok(copied)
     }
 
     /// At close(2): the row follows the live file, and the change is told. With `--push close` the caller is kept
     /// waiting until the server has it.
     pub fn flush(&self, call: &Call, handle: u64) -> Result<()> {
-        let file = self.open.get(handle)?;
-        if call.pushed {
+        let open = self.open.get(handle)?;
+        if call.pushed || open.live().is_err() {
             return Ok(());
         }
-        if self.report(&file)? && self.hooks.close_waits() && self.link.may_ask() {
-            return Err(OverlayError::Wait(Need::Push(file.ino)));
+        if self.report(&open)? && self.hooks.close_waits() && self.link.may_ask() {
+            return Err(OverlayError::Wait(Need::Push(open.ino)));
         }
         Ok(())
     }
 
     /// fsync.
     pub fn sync(&self, handle: u64) -> Result<()> {
-        let file = self.open.get(handle)?;
+        let open = self.open.get(handle)?;
+        let Ok(file) = open.live() else {
+            return Ok(());
+        };
         self.tree.sync(&file.handle)?;
         if file.wrote.load(Ordering::Acquire) {
-            self.hooks.say_changed(file.ino);
+            self.hooks.say_changed(open.ino);
         }
         Ok(())
     }
 
     /// The last descriptor of an opening is gone. Nobody hears an error of this call.
     pub fn release(&self, handle: u64) {
-        let Some(file) = self.open.remove(handle) else {
+        let Some(open) = self.open.remove(handle) else {
             return;
         };
         // Writes of a mapping come after the last flush.
-        if let Err(error) = self.report(&file) {
-            tracing::warn!(ino = %file.ino, %error, "the row of a closed file could not follow it; it will at the next look");
+        if let Err(error) = self.report(&open) {
+            tracing::warn!(ino = %open.ino, %error, "the row of a closed file could not follow it; it will at the next look");
         }
-        match self.tree.stat(file.ino) {
+        if is_shown(open.ino) {
+            return;
+        }
+        match self.tree.stat(open.ino) {
             Ok(seen) => self.open.note_content(&Stat::from(&seen)),
-            Err(_) => self.open.forget_content(file.ino),
+            Err(_) => self.open.forget_content(open.ino),
         }
     }
 
-    /// Brings the row up to date with what was written through `file`, and tells of it. True when there was something.
-    fn report(&self, file: &OpenFile) -> Result<bool> {
+    /// Brings the row up to date with what was written through a handle, and tells of it. True when there was something.
+    fn report(&self, open: &Open) -> Result<bool> {
+        let Ok(file) = open.live() else {
+            return Ok(false);
+        };
         if !file.wrote.swap(false, Ordering::AcqRel) {
             return Ok(false);
         }
@@ -177,7 +213,36 @@ impl Overlay {
             file.wrote.store(true, Ordering::Release);
             return Err(error.into());
         }
-        self.hooks.say_changed(file.ino);
+        self.hooks.say_changed(open.ino);
         Ok(true)
+    }
+}
+
+/// Reads a stored version; fewer bytes at its end.
+fn read_stored(file: &std::fs::File, offset: u64, len: usize) -> Result<Vec<u8>> {
+    let read = crate::sys::read_at(file, offset, len);
+    Ok(read.map_err(|source| TreeError::Io {
+        what: "reading a stored version",
+        source,
+    })?)
+}
+
+/// The part of a text at `offset`; shorter at its end.
+fn piece(text: &[u8], offset: u64, len: usize) -> &[u8] {
+    let start = usize::try_from(offset).map_or(text.len(), |start| start.min(text.len()));
+    let end = start.saturating_add(len).min(text.len());
+    &text[start..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_read_in_pieces_and_ends() {
+        assert_eq!(piece(b"abcdef", 2, 3), b"cde");
+        assert_eq!(piece(b"abcdef", 4, 30), b"ef");
+        assert_eq!(piece(b"abcdef", 60, 3), b"");
+        assert_eq!(piece(b"abcdef", u64::MAX, usize::MAX), b"");
     }
 }

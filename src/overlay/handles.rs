@@ -1,17 +1,50 @@
 //! The open files of the mount.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use super::{OverlayError, Result, Stat};
+use super::hidden::Shown;
+use super::{DirItem, OverlayError, Result, Stat};
 use crate::model::{Ino, Time};
 use crate::tree::Handle;
 
-/// One open file.
-pub(super) struct OpenFile {
+/// The entries of a directory that `.drift` shows, as they were when it was opened.
+pub(super) type Listing = Vec<(DirItem, Shown)>;
+
+/// What is behind a handle.
+pub(super) enum Body {
+    /// A live file.
+    Live(LiveFile),
+    /// The bytes of a version.
+    Stored(File),
+    /// A text made when it was opened.
+    Text(Vec<u8>),
+    /// A directory that `.drift` shows.
+    Listing(Listing),
+}
+
+/// One open handle.
+pub(super) struct Open {
     /// Its node.
     pub(super) ino: Ino,
+    /// What is behind it.
+    pub(super) body: Body,
+}
+
+impl Open {
+    /// The live file behind it.
+    pub(super) fn live(&self) -> Result<&LiveFile> {
+        match &self.body {
+            Body::Live(file) => Ok(file),
+            Body::Stored(_) | Body::Text(_) | Body::Listing(_) => Err(OverlayError::ReadOnly),
+        }
+    }
+}
+
+/// An open live file.
+pub(super) struct LiveFile {
     /// Its opening in the tree.
     pub(super) handle: Handle,
     /// True once something was written through it that no close has reported yet.
@@ -26,7 +59,7 @@ type Content = (u64, Time, Time);
 /// The open files, and what the kernel has in its page cache of closed ones.
 pub(super) struct Handles {
     next: AtomicU64,
-    files: RwLock<HashMap<u64, Arc<OpenFile>>>,
+    files: RwLock<HashMap<u64, Arc<Open>>>,
     cached: Mutex<HashMap<Ino, Content>>,
 }
 
@@ -45,21 +78,21 @@ impl Default for Handles {
 
 impl Handles {
     /// Adds an open file and gives its number.
-    pub(super) fn add(&self, file: OpenFile) -> u64 {
+    pub(super) fn add(&self, ino: Ino, body: Body) -> u64 {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
-        files.insert(number, Arc::new(file));
+        files.insert(number, Arc::new(Open { ino, body }));
         number
     }
 
     /// The open file of that number.
-    pub(super) fn get(&self, number: u64) -> Result<Arc<OpenFile>> {
+    pub(super) fn get(&self, number: u64) -> Result<Arc<Open>> {
         let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
         files.get(&number).cloned().ok_or(OverlayError::BadHandle)
     }
 
     /// Takes the open file of that number out.
-    pub(super) fn remove(&self, number: u64) -> Option<Arc<OpenFile>> {
+    pub(super) fn remove(&self, number: u64) -> Option<Arc<Open>> {
         let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
         files.remove(&number)
     }

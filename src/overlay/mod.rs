@@ -12,6 +12,7 @@ use crate::fetch::Fetch;
 use crate::link::Link;
 use crate::model::{Attrs, Ino, Name, Who};
 use crate::tree::{Seen, Tree};
+use crate::variants::{HIDDEN, Variants};
 
 mod attr;
 mod create;
@@ -20,12 +21,14 @@ mod error;
 mod file;
 mod fresh;
 mod handles;
+mod hidden;
 mod hooks;
 mod lookup;
 mod need;
 mod remove;
 mod rename;
 mod statfs;
+mod views;
 mod why;
 mod xattr;
 
@@ -38,8 +41,6 @@ pub use file::{HowToOpen, Opened};
 pub use hooks::Hooks;
 pub use need::{Need, given_up};
 
-/// The name that leads to the versions of a directory; resolved everywhere, listed nowhere.
-pub const DRIFT: &[u8] = b".drift";
 /// Where driftfs keeps its own files in the lower's root; never shown.
 pub const OWN: &[u8] = b".driftfs";
 
@@ -109,8 +110,10 @@ pub struct Overlay {
     tree: Arc<Tree>,
     fetch: Arc<Fetch>,
     link: Arc<Link>,
+    variants: Variants,
     hooks: Hooks,
     settings: Settings,
+    views: views::Views<hidden::Shown>,
     fresh: fresh::Fresh,
     whys: why::Whys,
     open: handles::Handles,
@@ -126,11 +129,13 @@ impl Overlay {
         settings: Settings,
     ) -> Overlay {
         Overlay {
+            variants: Variants::new(Arc::clone(&tree)),
             tree,
             fetch,
             link,
             hooks,
             settings,
+            views: views::Views::default(),
             fresh: fresh::Fresh::default(),
             whys: why::Whys::default(),
             open: handles::Handles::default(),
@@ -155,12 +160,17 @@ impl Overlay {
 
     /// The kernel dropped `count` references to a node.
     pub fn forget(&self, ino: Ino, count: u64) {
-        self.tree.forget(ino, count);
+        if hidden::is_shown(ino) {
+            self.views.forget(ino, count);
+        } else {
+            self.tree.forget(ino, count);
+        }
     }
 
-    /// Refuses names that are ours.
+    /// Refuses names that are ours, and names in what `.drift` shows.
     fn check_name(&self, parent: Ino, name: &Name) -> Result<()> {
-        if name.bytes() == DRIFT || (parent == Ino::ROOT && name.bytes() == OWN) {
+        self.check_live(parent)?;
+        if name.bytes() == HIDDEN.as_bytes() || (parent == Ino::ROOT && name.bytes() == OWN) {
             return Err(OverlayError::Reserved(name.clone()));
         }
         Ok(())

@@ -63,7 +63,10 @@ impl<K: Clone + Eq + Hash> Views<K> {
     /// The key of a number that is known.
     pub(super) fn key(&self, number: Ino) -> Option<K> {
         let table = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        table.by_number.get(&number.0).map(|known| known.key.clone())
+        table
+            .by_number
+            .get(&number.0)
+            .map(|known| known.key.clone())
     }
 
     /// Drops references; the last one takes the number with it.

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
-use super::Overlay;
+use super::hidden::is_shown;
+use super::{Overlay, Result};
 use crate::model::{Ino, RelPath};
 
 /// How many sentences are kept.
@@ -22,7 +23,7 @@ struct Inner {
 }
 
 impl Whys {
-    fn put(&self, ino: Ino, sentence: String) {
+    pub(super) fn put(&self, ino: Ino, sentence: String) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if inner.sentences.insert(ino, sentence).is_none() {
             inner.order.push_back(ino);
@@ -46,9 +47,22 @@ impl Overlay {
         self.whys.put(ino, sentence(&self.path_of(ino)));
     }
 
-    /// Why the last operation on `ino` was refused, if one was.
-    pub fn why(&self, ino: Ino) -> Option<String> {
-        self.whys.get(ino)
+    /// In a sentence, why the last operation on a node was refused, else why it waits for a decision, else how it stands.
+    pub fn why(&self, ino: Ino) -> Result<String> {
+        if let Some(sentence) = self.whys.get(ino) {
+            return Ok(sentence);
+        }
+        if is_shown(ino) {
+            return Ok(String::new());
+        }
+        if let Some(sentence) = self.variants.conflict_sentence(ino)? {
+            return Ok(sentence);
+        }
+        let state = self.variants.state(ino)?;
+        Ok(format!(
+            "{}: {state}; nothing was refused",
+            self.path_of(ino)
+        ))
     }
 
     /// A path of a node; the root's when it has none.

@@ -1,8 +1,15 @@
 //! Extended attributes: the user's, and our own virtual ones (`user.drift.*`, `drift.*`: got, never listed).
 
+use std::os::unix::ffi::OsStrExt;
+
+use super::hidden::is_shown;
 use super::{Call, Overlay, OverlayError, Result, SetXattr};
-use crate::model::Ino;
+use crate::model::{Ino, Xattrs};
 use crate::tree::TreeError;
+use crate::variants::{self, Key};
+
+/// On the root: where the state directory is. By it a person's command finds the daemon.
+const STATE_DIR: &[u8] = b"user.drift.state-dir";
 
 /// Attribute names that this file system does not take.
 const REFUSED: [&[u8]; 2] = [b"system.posix_acl_access", b"system.posix_acl_default"];
@@ -10,14 +17,13 @@ const REFUSED: [&[u8]; 2] = [b"system.posix_acl_access", b"system.posix_acl_defa
 impl Overlay {
     /// The value of an extended attribute.
     pub fn getxattr(&self, ino: Ino, name: &[u8]) -> Result<Vec<u8>> {
-        if let Some(word) = own_word(name) {
-            return self.own_value(ino, word);
+        if let Some(key) = variants::key(name) {
+            return self.own_value(ino, name, key);
         }
         if self.settings.noxattr {
             return Err(OverlayError::Unsupported("extended attributes (noxattr)"));
         }
-        let seen = self.tree.stat(ino)?;
-        let value = seen.node.xattrs.get(name).cloned();
+        let value = self.xattrs_of(ino)?.remove(name);
         Ok(value.ok_or(TreeError::NoAttribute)?)
     }
 
@@ -26,9 +32,8 @@ impl Overlay {
         if self.settings.noxattr {
             return Ok(Vec::new());
         }
-        let seen = self.tree.stat(ino)?;
         let mut names = Vec::new();
-        for name in seen.node.xattrs.keys() {
+        for name in self.xattrs_of(ino)?.keys() {
             names.extend_from_slice(name);
             names.push(0);
         }
@@ -44,8 +49,9 @@ impl Overlay {
         value: &[u8],
         how: SetXattr,
     ) -> Result<()> {
-        if let Some(word) = own_word(name) {
-            return self.set_own(ino, word, value);
+        self.check_live(ino)?;
+        if let Some(key) = variants::key(name) {
+            return self.set_own(ino, key, value);
         }
         self.check_xattr(name)?;
         self.tree.set_xattr(ino, name, value, how, call.who)?;
@@ -55,12 +61,13 @@ impl Overlay {
 
     /// True when setting attribute `name` settles a conflict, which may take its time.
     pub fn settles(name: &[u8]) -> bool {
-        own_word(name) == Some(b"resolve")
+        variants::key(name) == Some(Some(Key::Resolve))
     }
 
     /// Removes an extended attribute.
     pub fn removexattr(&self, call: &Call, ino: Ino, name: &[u8]) -> Result<()> {
-        if own_word(name).is_some() {
+        self.check_live(ino)?;
+        if variants::key(name).is_some() {
             return Err(OverlayError::Unsupported("removing user.drift.*"));
         }
         self.check_xattr(name)?;
@@ -79,8 +86,17 @@ impl Overlay {
         Ok(())
     }
 
-    fn set_own(&self, ino: Ino, word: &[u8], value: &[u8]) -> Result<()> {
-        let Some(resolve) = self.hooks.resolve.as_ref().filter(|_| word == b"resolve") else {
+    fn xattrs_of(&self, ino: Ino) -> Result<Xattrs> {
+        if is_shown(ino) {
+            self.xattrs_shown(ino)
+        } else {
+            Ok(self.tree.stat(ino)?.node.xattrs)
+        }
+    }
+
+    fn set_own(&self, ino: Ino, key: Option<Key>, value: &[u8]) -> Result<()> {
+        let settles = key == Some(Key::Resolve);
+        let Some(resolve) = self.hooks.resolve.as_ref().filter(|_| settles) else {
             return Err(OverlayError::Unsupported("setting user.drift.*"));
         };
         let take = String::from_utf8_lossy(value);
@@ -90,33 +106,16 @@ impl Overlay {
         })
     }
 
-    fn own_value(&self, ino: Ino, word: &[u8]) -> Result<Vec<u8>> {
-        use std::os::unix::ffi::OsStrExt;
-        match word {
-            b"why" => Ok(self.why(ino).unwrap_or_default().into_bytes()),
-            b"state-dir" if ino == Ino::ROOT => {
+    fn own_value(&self, ino: Ino, name: &[u8], key: Option<Key>) -> Result<Vec<u8>> {
+        match key {
+            Some(Key::Why) => Ok(self.why(ino)?.into_bytes()),
+            _ if is_shown(ino) => Err(TreeError::NoAttribute.into()),
+            Some(Key::State) => Ok(self.variants.state(ino)?.into()),
+            Some(Key::Variants) => Ok(self.variants.known(ino)?.into_bytes()),
+            None if ino == Ino::ROOT && name == STATE_DIR => {
                 Ok(self.settings.state_dir.as_os_str().as_bytes().to_vec())
             }
-            _ => Err(TreeError::NoAttribute.into()),
+            Some(Key::Resolve) | None => Err(TreeError::NoAttribute.into()),
         }
-    }
-}
-
-/// The word after `user.drift.` or `drift.`, if the name is one of ours.
-fn own_word(name: &[u8]) -> Option<&[u8]> {
-    name.strip_prefix(b"user.drift.")
-        .or_else(|| name.strip_prefix(b"drift."))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn our_names_are_told_from_the_users() {
-        assert_eq!(own_word(b"user.drift.why"), Some(&b"why"[..]));
-        assert_eq!(own_word(b"drift.state"), Some(&b"state"[..]));
-        assert_eq!(own_word(b"user.drifting"), None);
-        assert_eq!(own_word(b"user.comment"), None);
     }
 }

@@ -42,6 +42,5 @@ mod walk;
 mod world;
 
 pub use report::{Disagreement, Line, Report};
-pub use resolve::{Take, resolve};
 pub use run::{Mode, Points, Preview, Reintegrate};
 pub use trouble::Failure;

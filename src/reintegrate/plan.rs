@@ -15,10 +15,16 @@ pub fn plan(u: &Universe) -> Plan {
     }
     let wanted = places::settle(u, decide::decide(u));
     let drafts = drafts::draft(&wanted);
+    let (steps, stuck) = sequence::sequence(&wanted, drafts);
+    let mut pending = pending(&wanted);
+    pending.extend(stuck.into_iter().map(|key| Problem {
+        path: path_of(u, key),
+        reason: "no order of steps was found for it; do part of it by hand (a rename less), then `driftfs sync`".into(),
+    }));
     Plan {
-        steps: sequence::sequence(&wanted, drafts),
+        steps,
         clashes: clashes(&wanted),
-        pending: pending(&wanted),
+        pending,
         notes: notes(u),
     }
 }

@@ -138,8 +138,8 @@ impl<'a> Comparer<'a> {
             client = changed(ours == base_hash);
         }
         if server == Change::Perhaps && base_hash.is_none() {
-            // Size and mtime are what they were, and there are no bytes anywhere that a change could be told from.
-            server = Change::No;
+            // There are no bytes anywhere that a change could be told from: size and mtime must do.
+            server = changed(sides.server.is_none_or(|(seen, _)| calm(base, seen)));
         }
         let must_read =
             server == Change::Perhaps || (client == Change::Yes && server == Change::Yes);
@@ -153,7 +153,7 @@ impl<'a> Comparer<'a> {
         };
         tokens.server = match server {
             Change::No => tokens.base.map(Ok),
-            _ if must_read => Some(self.read(seen, path, base_hash, tokens)?),
+            _ if must_read => Some(self.read(seen, path, &[base_hash, ours], tokens)?),
             _ => Some(Ok(self.fresh())),
         };
         Ok(())
@@ -173,7 +173,7 @@ impl<'a> Comparer<'a> {
         }
         let ours = self.hash_of_live(node)?;
         tokens.client = Some(self.token(Some(ours)));
-        tokens.server = Some(self.read(seen, path, Some(ours), tokens)?);
+        tokens.server = Some(self.read(seen, path, &[Some(ours)], tokens)?);
         Ok(())
     }
 
@@ -199,15 +199,13 @@ impl<'a> Comparer<'a> {
             Sameness::Unverified if base.stamp.racy || client != Change::No => Change::Perhaps,
             // A lower without ctime never says more; hashing the whole share at every scan would not be better.
             Sameness::Unverified => Change::No,
-            Sameness::Different => {
-                let same_object = base.stamp.same_object(stamp, &self.mask);
-                let calm = base.stamp.size == stamp.size && base.stamp.mtime == stamp.mtime;
-                if same_object && calm {
-                    Change::Perhaps
-                } else {
-                    Change::Yes
-                }
-            }
+            Sameness::Different if base.stamp.size != stamp.size => Change::Yes,
+            // Touched, given other rights, or written with the same bytes: worth a read where it can be told, since
+            // what was not edited may go with a removal here and leaves a live file alone.
+            Sameness::Different => match sides.client {
+                Some(node) if node.bytes == Bytes::Absent && !calm(base, seen) => Change::Yes,
+                _ => Change::Perhaps,
+            },
         }
     }
 
@@ -235,12 +233,12 @@ impl<'a> Comparer<'a> {
         clean.map(|node| self.hash_of_live(node)).transpose()
     }
 
-    /// Reads the server's bytes; they are kept unless they are `expected`.
+    /// Reads the server's bytes; they are kept unless they are here already (`known`).
     fn read(
         &mut self,
         seen: &Observed,
         path: &RelPath,
-        expected: Option<Hash>,
+        known: &[Option<Hash>],
         tokens: &mut Tokens,
     ) -> Result<Result<Token, String>, Halt> {
         let draft = self.tree.objects().draft().map_err(local)?;
@@ -257,12 +255,18 @@ impl<'a> Comparer<'a> {
             return Ok(Err("it is being written on the server".into()));
         }
         tokens.hash = Some(fetched.hash);
-        if expected != Some(fetched.hash) {
+        if !known.contains(&Some(fetched.hash)) {
             let size = fetched.seen.stamp.size;
             tokens.read = Some(self.kept.keep(draft, size, fetched.hash)?);
         }
         Ok(Ok(self.token(Some(fetched.hash))))
     }
+}
+
+/// True when size and mtime of the very object are what they were.
+fn calm(base: &BaseNode, seen: &Observed) -> bool {
+    let (before, now) = (&base.stamp, &seen.stamp);
+    before.ino == now.ino && before.size == now.size && before.mtime == now.mtime
 }
 
 fn changed(equal: bool) -> Change {

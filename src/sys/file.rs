@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -139,20 +138,4 @@ pub fn chmod(file: &File, mode: u32) -> io::Result<()> {
 /// Waits until the bytes and attributes of a file, or the names of a directory, are on disk.
 pub fn sync(file: &File) -> io::Result<()> {
     file.sync_all()
-}
-
-/// Takes the whole-file lock of an open file for this process; false when another holds it. Never waits.
-/// The lock goes with the last descriptor of this opening, so also with a killed process.
-pub fn lock_exclusive(file: &File) -> io::Result<bool> {
-    // SAFETY: flock has no memory arguments; the descriptor is open for the duration of the borrow.
-    let rc = unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) };
-    if rc == 0 {
-        return Ok(true);
-    }
-    let error = io::Error::last_os_error();
-    if error.kind() == io::ErrorKind::WouldBlock {
-        Ok(false)
-    } else {
-        Err(error)
-    }
 }

@@ -36,9 +36,10 @@ pub use control_socket::{
     connect as connect_control, listen as listen_control, peer_uid, remove as remove_control,
 };
 pub use copy::{CopyError, copy_hashed, forget_cached, hash_beating};
+pub use dir::symlink_in;
 pub use file::{
-    FileStat, chmod, create_at, link_at, list_at, lock_exclusive, make_dir_at, open_at, open_dir,
-    rename_at, stat_at, stat_of, sync, unlink_at,
+    FileStat, chmod, create_at, link_at, list_at, make_dir_at, open_at, open_dir, rename_at,
+    stat_at, stat_of, sync, unlink_at,
 };
 pub use hash::hash_file;
 pub use host::{

@@ -178,15 +178,12 @@ pub fn euid() -> u32 {
     nix::unistd::geteuid().as_raw()
 }
 
-/// True when a process of that number exists.
+/// True when a process of that number runs. One that ended and was not collected by its parent does not.
 pub fn is_running(pid: u32) -> bool {
-    let Ok(pid) = i32::try_from(pid) else {
-        return false;
-    };
-    !matches!(
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None),
-        Err(nix::errno::Errno::ESRCH)
-    )
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name in parentheses may hold anything, blanks and parentheses included.
+    let state = stat.rsplit(')').next().map(str::trim_start);
+    state.is_some_and(|state| !state.is_empty() && !state.starts_with(['Z', 'X']))
 }
 
 /// The first 8 hex digits of the hash of some bytes: tells state directories of equal names apart.

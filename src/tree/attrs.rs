@@ -17,6 +17,7 @@ impl Tree {
         let pin = core.table.pin(ino);
         let _alone = pin.alone();
         let node = core.row(ino)?;
+        core.keep_promise(&pin, &node)?;
         if let Some(size) = set.size {
             core.truncate_alone(&pin, &node, size, kill_suid, who)?;
         }

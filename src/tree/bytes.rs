@@ -19,6 +19,7 @@ impl Tree {
         let _alone = pin.alone();
         let node = core.row(ino)?;
         check_file(&node)?;
+        core.keep_promise(&pin, &node)?;
         if truncate {
             // As a program without the right to keep set-id bits: root keeps them by asking with `kill_suid` false.
             core.truncate_alone(&pin, &node, 0, who.uid != 0, who)?;

@@ -113,7 +113,8 @@ impl Tree {
         if node.bytes != Bytes::Here {
             return Err(TreeError::NoBytes(ino));
         }
-        self.core.seal_copy(&pin).map(|(id, rev)| (id, rev))
+        self.core.keep_promise(&pin, &node)?;
+        self.core.seal_copy(&pin)
     }
 
     /// Base bytes of a node or base object, sealed: the base object, or a fresh clone of the clean live file. `None`: not here.
@@ -132,6 +133,7 @@ impl Tree {
             let Some(node) = core.meta.read(|rows| rows.node(ino))? else {
                 continue;
             };
+            core.keep_promise(&pin, &node)?;
             let stat = core.stat_alone(&pin)?;
             // Asked again under the lock: a write may have sealed it, or a push moved base, since the first look.
             let still = core.meta.read(|rows| rows.base(bid))?;

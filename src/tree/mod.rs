@@ -23,14 +23,20 @@
 mod attrs;
 mod barrier;
 mod bytes;
+#[cfg(test)]
+mod bytes_test;
 mod clean;
 mod commit;
 mod copy;
+#[cfg(test)]
+mod crash_test;
 mod incoming;
 mod inherit;
 mod live;
 mod nameless;
 mod names;
+#[cfg(test)]
+mod names_test;
 mod purge;
 mod record;
 mod rename;

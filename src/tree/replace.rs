@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use super::commit::{Core, locked};
+use super::commit::Core;
 use super::live::{OpenNode, Pin};
 use super::seal::{Needs, keep_as, needs};
 use super::{Result, Tree, TreeError, io};
-use crate::meta::{Node, WriteTxn};
-use crate::model::{Bytes, Ino, IntentId, LiveStat, ObjectId};
+use crate::meta::{Intent, Node, WriteTxn};
+use crate::model::{Bytes, Ino, IntentId, Kind, LiveStat, ObjectId};
 use crate::objects::Draft;
 use crate::sys;
 
@@ -53,6 +53,7 @@ impl Core {
     fn check_replaceable(&self, pin: &Pin<'_>, rev: Option<u64>) -> Result<()> {
         let node = self.row(pin.ino)?;
         super::bytes::check_file(&node)?;
+        self.keep_promise(pin, &node)?;
         let same = match rev {
             None => self.is_clean_alone(pin)?,
             Some(rev) => self.same_since(pin, rev)?,
@@ -157,28 +158,47 @@ impl Core {
             if intent.kind != REPLACE {
                 continue;
             }
-            let number = intent.body.parse().ok().map(Ino);
-            let node = match number {
+            let node = match intent.body.parse().ok().map(Ino) {
                 Some(ino) => self.meta.read(|rows| rows.node(ino))?,
                 None => None,
             };
-            let (Some(node), Some(object)) = (node, intent.objects.first()) else {
-                self.meta.write(|txn| txn.drop_intent(intent.id))?;
-                continue;
-            };
-            if node.live_stat.is_some() {
-                self.meta.write(|txn| txn.drop_intent(intent.id))?;
-                continue;
+            match node.filter(is_promised) {
+                Some(node) => {
+                    let pin = self.table.pin(node.ino);
+                    let _alone = pin.alone();
+                    self.resume(&pin, &node, &intent)?;
+                }
+                None => self.meta.write(|txn| txn.drop_intent(intent.id))?,
             }
-            let sealed = self.objects.open_sealed(*object);
-            let sealed = sealed.map_err(io("opening the new contents"))?;
-            let draft = self.copy_of(&sealed)?;
-            let set = sys::set_mtime(draft.file(), node.attrs.mtime);
-            set.map_err(io("setting the time of a file"))?;
-            let stat = self.place_new(node.ino, draft)?;
-            self.end_replace(node.ino, intent.id, stat)?;
         }
-        locked(&self.held).clear();
         Ok(())
     }
+
+    /// Puts in place what a replacement that failed after its commit promised. The caller holds the node's lock alone.
+    /// Before any use of the live file: it still has the old bytes.
+    pub(super) fn keep_promise(&self, open: &OpenNode, node: &Node) -> Result<()> {
+        if !is_promised(node) {
+            return Ok(());
+        }
+        let body = open.ino.to_string();
+        let intents = self.meta.read(|rows| rows.intents())?;
+        let mine = |intent: &&Intent| intent.kind == REPLACE && intent.body == body;
+        match intents.iter().rfind(mine) {
+            Some(intent) => self.resume(open, node, intent),
+            None => Ok(()),
+        }
+    }
+
+    fn resume(&self, open: &OpenNode, node: &Node, intent: &Intent) -> Result<()> {
+        let object = intent.objects.first().ok_or(TreeError::Invalid)?;
+        let sealed = self.objects.open_sealed(*object);
+        let sealed = sealed.map_err(io("opening the new contents"))?;
+        let draft = self.copy_of(&sealed)?;
+        self.finish_replace(open, intent.id, draft, node)
+    }
+}
+
+/// True while the live file may still have bytes the row has left behind.
+fn is_promised(node: &Node) -> bool {
+    node.bytes == Bytes::Here && node.live_stat.is_none() && node.attrs.kind == Kind::File
 }

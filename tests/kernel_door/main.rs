@@ -32,6 +32,10 @@ struct Door {
 
 impl Door {
     fn open(prepare: &str) -> Door {
+        Door::with(prepare, Hooks::default())
+    }
+
+    fn with(prepare: &str, hooks: Hooks) -> Door {
         let dir = tempfile::tempdir().expect("a directory");
         let at = |name: &str| {
             let path = dir.path().join(name);
@@ -54,7 +58,7 @@ impl Door {
             state_dir: state.clone(),
             noxattr: false,
         };
-        let overlay = Overlay::new(tree, fetch, Arc::clone(&link), Hooks::default(), settings);
+        let overlay = Overlay::new(tree, fetch, Arc::clone(&link), hooks, settings);
         let options = MountOptions {
             mountpoint,
             source: "test".into(),
@@ -148,9 +152,9 @@ open('h', 'w').write('new'); assert open('h').read() == 'new'
 os.mkdir('n'); open('n/f', 'w').write('1'); assert os.listdir('n') == ['f']
 assert b'driftfs' in os.getxattr('d', 'user.drift.why'), os.getxattr('d', 'user.drift.why')
 assert os.listxattr('d') == []
-for name in ['.drift', '.driftfs']:
-    fails(errno.EPERM, os.mkdir, name)
-    fails(errno.EPERM, os.rename, 'g', name)
+fails(errno.EEXIST, os.mkdir, '.drift')
+fails(errno.EPERM, os.mkdir, '.driftfs')
+fails(errno.EPERM, os.rename, 'g', '.driftfs')
 fails(errno.ENOENT, os.stat, '.driftfs')
 "#;
     let path = door.dir.path().join("misses.py");
@@ -223,4 +227,107 @@ fn a_plain_file_system() {
     let path = door.dir.path().join("plain.py");
     std::fs::write(&path, script).expect("a script");
     door.run(&format!("python3 {}", path.display())).ok();
+}
+
+#[test]
+fn versions_are_found_not_listed_and_read_only() {
+    if !can_mount("kernel_door::hidden") {
+        return;
+    }
+    let door = Door::open("mkdir -p d/e; echo x > d/e/f; echo y > g; ln -s g l");
+    let script = r#"
+import os, errno
+def fails(number, call, *args):
+    try: call(*args)
+    except OSError as e: assert e.errno == number, (e, number)
+    else: raise AssertionError(("no error", args))
+read = lambda path: open(path).read()
+os.chdir(os.environ['DOOR'])
+assert read('g') == 'y\n' and read('d/e/f') == 'x\n'
+for top, dirs, files in os.walk('.'): assert '.drift' not in dirs + files
+assert sorted(os.listdir('.drift/base')) == ['d', 'g', 'l'], os.listdir('.drift/base')
+assert {'base', 'client', 'server', 'conflicts'} <= set(os.listdir('d/.drift'))
+assert read('.drift/base/d/e/f') == 'x\n' and read('d/.drift/server/e/f') == 'x\n'
+assert read('d/e/.drift/client/f') == 'x\n' and os.readlink('.drift/base/l') == 'g'
+assert read('.drift/conflicts') == ''
+assert os.stat('.drift/base/g').st_ino >= 1 << 62
+open('g', 'w').write('changed\n')
+assert read('.drift/base/g') == 'y\n' and read('.drift/server/g') == 'y\n' and read('.drift/client/g') == 'changed\n'
+for number, call, *args in [
+    (errno.EEXIST, os.mkdir, '.drift'), (errno.EPERM, os.rmdir, '.drift'), (errno.EPERM, os.rename, '.drift', 'x'),
+    (errno.EISDIR, os.rename, 'g', 'd/.drift'), (errno.EROFS, os.rename, 'g', '.drift/base/h'),
+    (errno.EROFS, os.rename, '.drift/base/g', 'h'), (errno.EROFS, os.link, 'g', '.drift/base/h'),
+    (errno.EROFS, os.link, '.drift/base/g', 'h'), (errno.EROFS, open, '.drift/base/g', 'w'),
+    (errno.EROFS, open, '.drift/base/g', 'a'), (errno.EROFS, open, '.drift/server/new', 'w'),
+    (errno.EROFS, os.mkdir, '.drift/base/n'), (errno.EROFS, os.unlink, '.drift/server/g'),
+    (errno.EROFS, os.chmod, '.drift/base/g', 0o777), (errno.EROFS, os.chown, '.drift/base/g', 1, 1),
+    (errno.EROFS, os.truncate, '.drift/server/g', 0), (errno.EROFS, os.setxattr, '.drift/base/g', 'user.x', b'y'),
+    (errno.EROFS, os.utime, '.drift/base/g'), (errno.EROFS, os.symlink, 'a', '.drift/base/s'),
+    (errno.EROFS, os.mkfifo, 'd/.drift/client/p'), (errno.ENOENT, os.stat, '.drift/nonsense'),
+    (errno.ENOENT, os.stat, '.drift/base/.drift'), (errno.ENOTDIR, os.stat, 'g/.drift'),
+]: fails(number, call, *args)
+state = lambda path: os.getxattr(path, 'user.drift.state').decode()
+open('n', 'w').close()
+assert (state('g'), state('d/e/f'), state('n')) == ('dirty', 'cached', 'new'), (state('g'), state('d/e/f'), state('n'))
+assert os.getxattr('g', 'user.drift.variants') == b'server client base', os.getxattr('g', 'user.drift.variants')
+assert os.getxattr('l', 'drift.state', follow_symlinks=False) == b'clean'
+"#;
+    let path = door.dir.path().join("hidden.py");
+    std::fs::write(&path, script).expect("a script");
+    door.run(&format!("DOOR=$PWD python3 {}", path.display()))
+        .ok();
+}
+
+#[test]
+fn close_waits_for_the_push_and_a_signal_ends_the_wait() {
+    if !can_mount("kernel_door::close") {
+        return;
+    }
+    let pushed = Arc::new(AtomicBool::new(false));
+    let gate = Arc::clone(&pushed);
+    let wait = move |_ino, deadline: Instant| {
+        while !gate.load(Ordering::Acquire) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    };
+    let hooks = Hooks {
+        pushed: Some(Box::new(wait)),
+        ..Hooks::default()
+    };
+    let door = Door::with("true", hooks);
+    let mut writer = door.spawn("python3 -c 'f = open(\"f\", \"w\"); f.write(\"x\"); f.close()'");
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(writer.try_wait().expect("our child").is_none());
+    sh(&format!("kill {}", writer.id()), door.dir.path());
+    assert!(ended(&mut writer).signal().is_some());
+    assert_eq!(door.run("cat f").ok().out, "x");
+    pushed.store(true, Ordering::Release);
+    door.run("echo y > f; cat f").ok();
+}
+
+#[test]
+fn a_conflict_is_settled_by_an_attribute_and_refusals_have_a_sentence() {
+    if !can_mount("kernel_door::resolve") {
+        return;
+    }
+    let resolve = |_ino, word: &str| match word {
+        "client" => Ok(()),
+        other => Err(format!("no such version: {other}")),
+    };
+    let changed = Arc::new(AtomicBool::new(false));
+    let noted = Arc::clone(&changed);
+    let hooks = Hooks {
+        resolve: Some(Box::new(resolve)),
+        changed: Some(Box::new(move |_| noted.store(true, Ordering::Release))),
+        ..Hooks::default()
+    };
+    let door = Door::with("echo x > f", hooks);
+    door.run("setfattr -n user.drift.resolve -v client f").ok();
+    let refused = door.run("setfattr -n user.drift.resolve -v nobody f");
+    assert!(refused.err.contains("Invalid argument"), "{refused:?}");
+    let why = door.run("getfattr --only-values -n user.drift.why f").ok();
+    assert!(why.out.contains("no such version: nobody"), "{why:?}");
+    assert!(!changed.load(Ordering::Acquire));
+    door.run("touch g").ok();
+    assert!(changed.load(Ordering::Acquire));
 }

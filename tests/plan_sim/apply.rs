@@ -233,7 +233,7 @@ impl World {
     /// A driver that merges when the sum of both versions is even, and then always to the same bytes.
     fn merge(&mut self, id: Id) {
         let (ours, theirs) = (self.client[&id].clone(), self.server[&id].clone());
-        if (ours.bytes + theirs.bytes) % 2 == 1 {
+        if self.unmergeable || (ours.bytes + theirs.bytes) % 2 == 1 {
             return;
         }
         let (low, high) = (ours.bytes.min(theirs.bytes), ours.bytes.max(theirs.bytes));

@@ -55,6 +55,8 @@ pub struct World {
     pub standing: BTreeMap<Id, (Option<Node>, Option<Node>)>,
     /// What merged bytes were merged from.
     pub merged_from: BTreeMap<Bytes, BTreeSet<Bytes>>,
+    /// True when the driver takes nothing.
+    pub unmergeable: bool,
     pub next_id: Id,
     pub next_bytes: Bytes,
     pub clock: i64,
@@ -79,6 +81,7 @@ impl World {
             server: tree,
             standing: BTreeMap::new(),
             merged_from: BTreeMap::new(),
+            unmergeable: false,
             next_id: 1,
             next_bytes: 1000,
             clock: 1,

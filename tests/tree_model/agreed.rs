@@ -1,7 +1,7 @@
 //! Base: what was agreed on stays readable whatever happens to the live file.
 
 use driftfs::meta::BaseNode;
-use driftfs::model::{Bid, Bytes, Dirty, Ino, Kind, Name, Stamp};
+use driftfs::model::{Bid, Bytes, Dirty, Ino, Kind, Name, ObjectId, Stamp};
 use driftfs::tree::{Tree, TreeError};
 
 use super::past::read_all;
@@ -26,7 +26,7 @@ impl World {
                 .write(&handle, 3, b"meanwhile", false, false, super::world::WHO)
                 .unwrap();
         }
-        let bid = agree_rows(self.tree(), ino, rev, object);
+        let bid = agree_rows(self.tree(), ino, rev, object).unwrap();
         self.tree().release(object);
         self.agreed.insert(bid, Some(bytes));
     }
@@ -87,9 +87,13 @@ impl World {
     }
 }
 
-fn agree_rows(tree: &Tree, ino: Ino, rev: u64, object: driftfs::model::ObjectId) -> Bid {
-    let done = tree.commit_with_bytes(ino, rev, |txn, same| {
-        let mut node = txn.node(ino)?.expect("the node");
+/// The rows of a finished push of `object`, which has the bytes of revision `rev`.
+pub fn agree_rows(tree: &Tree, ino: Ino, rev: u64, object: ObjectId) -> Result<Bid, TreeError> {
+    tree.commit_with_bytes(ino, rev, |txn, same| {
+        let mut node = txn.node(ino)?.ok_or(TreeError::NotFound)?;
+        if node.nlink == 0 {
+            return Err(TreeError::NotFound);
+        }
         let bid = match node.bid {
             Some(bid) => bid,
             None => txn.new_bid()?,
@@ -129,6 +133,5 @@ fn agree_rows(tree: &Tree, ino: Ino, rev: u64, object: driftfs::model::ObjectId)
             }
         }
         Ok::<_, TreeError>(bid)
-    });
-    done.unwrap()
+    })
 }

@@ -6,6 +6,7 @@
 mod agreed;
 mod ops;
 mod past;
+mod threads;
 mod world;
 
 use world::World;
@@ -27,6 +28,6 @@ fn run(seed: u64, steps: usize) {
 fn the_live_tree_does_what_a_real_directory_does() {
     let first = support::first_seed(1);
     for seed in first..first + support::scale(8, 40) as u64 {
-        run(seed, 1500);
+        run(seed, 2500);
     }
 }

@@ -98,7 +98,10 @@ impl World {
     /// Ends the process, in order or as killed (nothing more is committed), and starts another.
     pub fn restart(&mut self, killed: bool) {
         if killed {
+            // Nothing more is committed, and nothing is put in order.
             self.tree().meta().stop_after(0);
+            std::mem::forget(std::mem::take(&mut self.opened));
+            std::mem::forget(self.tree.take());
         }
         self.opened.clear();
         self.tree = None;

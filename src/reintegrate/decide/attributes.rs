@@ -129,7 +129,7 @@ fn time(three: &Three<&Version>, fields: &mut Fields) {
     let alone = [&fields.client, &fields.server]
         .iter()
         .all(|set| **set == SetAttrs::default());
-    let times = of(three, |version| version.attrs.mtime);
+    let times = whole(of(three, |version| version.attrs.mtime));
     match outcome(&times) {
         Outcome::Nothing => {}
         Outcome::OnServer(time) => fields.server.mtime = Some(time),
@@ -140,6 +140,38 @@ fn time(three: &Three<&Version>, fields: &mut Fields) {
             later(times, fields);
         }
     }
+}
+
+/// Servers keep times in steps (SMB: 100 ns, old ones: 1 s): a time that came back rounded is not a change.
+fn whole(times: Three<Time>) -> Three<Time> {
+    let of_base = |time| {
+        if rounded(times.base, time) {
+            times.base
+        } else {
+            time
+        }
+    };
+    let (client, server) = (of_base(times.client), of_base(times.server));
+    Three {
+        base: times.base,
+        client,
+        server: if rounded(server, client) {
+            client
+        } else {
+            server
+        },
+    }
+}
+
+/// True when one of two times is the other one rounded down.
+fn rounded(a: Time, b: Time) -> bool {
+    let (early, late) = (a.min(b), a.max(b));
+    let down = |step: u32| (late.sec, late.nsec - late.nsec % step);
+    let steps = [100, 1000, 1_000_000, 1_000_000_000];
+    early == late
+        || steps
+            .into_iter()
+            .any(|step| down(step) == (early.sec, early.nsec))
 }
 
 fn later(times: Three<Time>, fields: &mut Fields) {
@@ -179,6 +211,36 @@ pub(super) fn adopt(client: &Version, server: &Version) -> Option<Fields> {
     set.mode = (mode(client) != mode(server)).then(|| mode(server));
     set.uid = (a.uid != b.uid).then_some(b.uid);
     set.gid = (a.gid != b.gid).then_some(b.gid);
-    set.mtime = (a.kind == Kind::File && a.mtime != b.mtime).then_some(b.mtime);
+    set.mtime = (a.kind == Kind::File && !rounded(a.mtime, b.mtime)).then_some(b.mtime);
     Some(fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_came_back_rounded_is_the_same() {
+        let time = |sec, nsec| Time { sec, nsec };
+        let exact = time(101, 123_456_789);
+        for kept in [(101, 123_456_700), (101, 123_000_000), (101, 0)] {
+            assert!(rounded(exact, time(kept.0, kept.1)), "{kept:?}");
+            assert!(rounded(time(kept.0, kept.1), exact), "{kept:?}");
+        }
+        for other in [
+            (101, 123_456_788),
+            (101, 123_456_790),
+            (102, 0),
+            (100, 0),
+            (100, 5),
+        ] {
+            assert!(!rounded(exact, time(other.0, other.1)), "{other:?}");
+        }
+        let three = Three {
+            base: time(101, 0),
+            client: exact,
+            server: time(101, 0),
+        };
+        assert_eq!(whole(three).client, three.base);
+    }
 }

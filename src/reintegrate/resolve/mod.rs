@@ -147,7 +147,7 @@ fn cases<'a>(tree: &'a Tree, path: &RelPath) -> Result<Vec<Case<'a>>, Stop> {
                 Some(ino) => rows.path(ino)?,
                 None => None,
             };
-            if live.as_ref().unwrap_or(&conflict.path) != path {
+            if live.as_ref() != Some(path) && conflict.path != *path {
                 continue;
             }
             let terms = Terms::parse(&conflict.terms).map_err(|why| {

@@ -4,26 +4,26 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+mod needs;
+mod walk;
+
 use super::drafts::Draft;
 use super::places::{TREES, Wanted};
 use super::steps::{Action, Side, Step};
-use super::universe::{Key, Place, Universe};
-use crate::model::{Kind, Name, RelPath};
+use super::universe::{Key, Place};
+use crate::model::{Kind, Name};
+use needs::{Need, needs};
+use walk::Walk;
 
-/// Why one step needs another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Need {
-    /// It makes something free: stepping aside does as well.
-    Freed,
-    /// It has to be done.
-    Done,
-}
-
-/// Puts drafts in order.
-pub(super) fn sequence(wanted: &Wanted<'_>, drafts: Vec<Draft>) -> Vec<Step> {
+/// Puts drafts in order. Gives also the objects whose steps could not be put in any.
+pub(super) fn sequence(wanted: &Wanted<'_>, drafts: Vec<Draft>) -> (Vec<Step>, BTreeSet<Key>) {
     let mut order = Order::new(wanted, drafts);
     order.run();
-    order.steps()
+    let placed: HashSet<usize> = order.placed.iter().copied().collect();
+    let all = order.drafts.iter().enumerate();
+    let left = all.filter(|(index, _)| !placed.contains(index));
+    let stuck = left.map(|(_, draft)| draft.key).collect();
+    (order.steps(), stuck)
 }
 
 struct Order<'a, 'u> {
@@ -205,10 +205,7 @@ impl<'a, 'u> Order<'a, 'u> {
         for (at, index) in self.placed.iter().enumerate() {
             position[*index] = at;
         }
-        let mut walk = Walk {
-            u: self.wanted.u,
-            moved: HashMap::new(),
-        };
+        let mut walk = Walk::new(self.wanted.u);
         let mut steps = Vec::with_capacity(self.placed.len());
         for index in &self.placed {
             let draft = &self.drafts[*index];
@@ -245,181 +242,5 @@ fn rank(wanted: &Wanted<'_>, draft: &Draft) -> u8 {
         Action::Merge | Action::Bytes => 3,
         Action::Attrs(_) => 4,
         Action::Unlink(_) | Action::Remove(_) => 5,
-    }
-}
-
-/// What each draft needs.
-fn needs(wanted: &Wanted<'_>, drafts: &[Draft]) -> Vec<BTreeMap<usize, Need>> {
-    let mut of: HashMap<Key, Vec<usize>> = HashMap::new();
-    let mut freeing: HashMap<(Key, Vec<u8>), Vec<usize>> = HashMap::new();
-    let mut emptying: HashMap<Key, Vec<usize>> = HashMap::new();
-    for (index, draft) in drafts.iter().enumerate() {
-        of.entry(draft.key).or_default().push(index);
-        for place in &draft.frees {
-            let slot = wanted.u.slot(Side::Server, place);
-            freeing.entry(slot).or_default().push(index);
-            emptying.entry(place.parent).or_default().push(index);
-        }
-    }
-    let some = |found: Option<&Vec<usize>>| found.cloned().unwrap_or_default();
-    let mut all = Vec::with_capacity(drafts.len());
-    for (index, draft) in drafts.iter().enumerate() {
-        let mut needs = BTreeMap::new();
-        if let Some(place) = &draft.adds {
-            let made = some(of.get(&place.parent)).into_iter();
-            needs.extend(
-                made.filter(|i| is_make(&drafts[*i]))
-                    .map(|i| (i, Need::Done)),
-            );
-            let freed = some(freeing.get(&wanted.u.slot(Side::Server, place))).into_iter();
-            let freed = freed.filter(|i| drafts[*i].key != draft.key);
-            needs.extend(freed.map(|i| (i, Need::Freed)));
-        }
-        if matches!(draft.action, Action::Remove(_)) {
-            needs.extend(
-                some(emptying.get(&draft.key))
-                    .into_iter()
-                    .map(|i| (i, Need::Freed)),
-            );
-        }
-        let own = some(of.get(&draft.key)).into_iter().filter(|i| *i != index);
-        needs.extend(
-            own.filter(|i| own_first(draft, &drafts[*i]))
-                .map(|i| (i, Need::Done)),
-        );
-        out_of(wanted, drafts, &of, draft, &mut needs);
-        all.push(needs);
-    }
-    all
-}
-
-fn is_make(draft: &Draft) -> bool {
-    matches!(draft.action, Action::Make(_))
-}
-
-/// Among the steps of one object: must `first` come before `then`?
-fn own_first(then: &Draft, first: &Draft) -> bool {
-    match (&then.action, &first.action) {
-        (Action::Make(_), _) => false,
-        (_, Action::Make(_)) => true,
-        // No object is ever without a name.
-        (Action::Unlink(_), Action::Move { .. } | Action::Link(_)) => true,
-        (Action::Remove(_), Action::Unlink(_)) => true,
-        (Action::Bytes, Action::Merge) => true,
-        _ => false,
-    }
-}
-
-/// A directory moves only when what it goes into has left it.
-fn out_of(
-    wanted: &Wanted<'_>,
-    drafts: &[Draft],
-    of: &HashMap<Key, Vec<usize>>,
-    draft: &Draft,
-    needs: &mut BTreeMap<usize, Need>,
-) {
-    let Some(place) = &draft.adds else { return };
-    if draft.frees.is_empty() || wanted.u.kind(draft.key) != Some(Kind::Dir) {
-        return;
-    }
-    for tree in TREES.into_iter().filter(|tree| relocates(draft, *tree)) {
-        let mut at = place.parent;
-        while at != Key::ROOT {
-            if within(wanted.u, tree, at, draft.key) {
-                let steps = of.get(&at).into_iter().flatten();
-                let out = steps.filter(|i| relocates(&drafts[**i], tree));
-                needs.extend(out.map(|i| (*i, Need::Freed)));
-            }
-            match wanted.parent_then(tree, at) {
-                Some(parent) => at = parent,
-                None => break,
-            }
-        }
-    }
-}
-
-/// True when a step moves its object within a tree. A `Make` does so in base, when base had another name for it.
-fn relocates(draft: &Draft, tree: Side) -> bool {
-    let moving = draft.adds.is_some() && !draft.frees.is_empty();
-    let here = draft.side == tree && matches!(draft.action, Action::Move { .. });
-    moving && (here || tree == Side::Base)
-}
-
-/// True when `inner` lies in `outer` in a tree now.
-fn within(u: &Universe, tree: Side, inner: Key, outer: Key) -> bool {
-    let mut at = inner;
-    while at != Key::ROOT {
-        let parent = u.now(tree, at).and_then(|places| places.first());
-        match parent.map(|place| place.parent) {
-            Some(parent) if parent == outer => return true,
-            Some(parent) => at = parent,
-            None => return false,
-        }
-    }
-    false
-}
-
-/// Paths while the steps are being done.
-struct Walk<'a> {
-    u: &'a Universe,
-    /// Places given by steps so far.
-    moved: HashMap<(Side, Key), Place>,
-}
-
-impl Walk<'_> {
-    fn place(&self, side: Side, key: Key) -> Option<Place> {
-        let moved = self.moved.get(&(side, key));
-        moved.or_else(|| self.u.now(side, key)?.first()).cloned()
-    }
-
-    fn join(&self, side: Side, last: &Place) -> RelPath {
-        let mut names = vec![last.name.clone()];
-        let mut at = last.parent;
-        while at != Key::ROOT {
-            let Some(place) = self.place(side, at) else {
-                break;
-            };
-            names.push(place.name);
-            at = place.parent;
-        }
-        names.reverse();
-        RelPath::from_names(names)
-    }
-
-    fn path_of(&self, draft: &Draft) -> RelPath {
-        let side = match draft.side {
-            Side::Base if self.u.get(draft.key).client.is_some() => Side::Client,
-            side => side,
-        };
-        let place = match &draft.action {
-            Action::Make(place) | Action::Link(place) => Some(place.clone()),
-            _ if draft.side != side => self.place(side, draft.key),
-            Action::Move { from, .. } | Action::Unlink(from) | Action::Remove(from) => {
-                Some(from.clone())
-            }
-            Action::Bytes | Action::Merge | Action::Attrs(_) => self.place(side, draft.key),
-        };
-        place
-            .map(|place| self.join(side, &place))
-            .unwrap_or_default()
-    }
-
-    /// Base follows every step.
-    fn done(&mut self, draft: &Draft) {
-        for tree in BTreeSet::from([draft.side, Side::Base]) {
-            let lost = match &draft.action {
-                Action::Unlink(place) => self.place(tree, draft.key).as_ref() == Some(place),
-                _ => false,
-            };
-            if let Some(to) = &draft.adds {
-                self.moved.insert((tree, draft.key), to.clone());
-            } else if lost {
-                let now = self.u.now(tree, draft.key).into_iter().flatten();
-                let mut rest = now.filter(|place| !draft.frees.contains(place));
-                if let Some(place) = rest.next() {
-                    self.moved.insert((tree, draft.key), place.clone());
-                }
-            }
-        }
     }
 }

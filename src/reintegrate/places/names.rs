@@ -1,0 +1,121 @@
+//! No name is held twice.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::{TREES, Wanted};
+use crate::model::ConflictKind;
+use crate::reintegrate::decide::{Fate, Why};
+use crate::reintegrate::steps::Side;
+use crate::reintegrate::universe::Key;
+
+/// A name in a tree.
+type Slot = (Side, (Key, Vec<u8>));
+
+/// Several objects that would hold one name.
+struct Crowd {
+    tree: Side,
+    slot: (Key, Vec<u8>),
+    holding: Vec<Key>,
+    /// Those of them that would move there.
+    coming: Vec<Key>,
+}
+
+/// Leaves apart what would take a name that is held. True when something changed.
+pub(super) fn check(wanted: &mut Wanted<'_>) -> bool {
+    let crowds = crowds(wanted);
+    let hard = |crowd: &&Crowd| crowd.tree != Side::Base && !someone_waits(wanted, crowd);
+    let (clashing, waiting): (Vec<&Crowd>, Vec<&Crowd>) = crowds.iter().partition(hard);
+    let pairs: BTreeSet<(Key, Key)> = clashing.iter().map(|crowd| pair(wanted, crowd)).collect();
+    for key in clashing.iter().flat_map(|crowd| &crowd.coming) {
+        wanted.set_apart(*key, Why::Clash);
+    }
+    for (key, other) in pairs {
+        let clash = (ConflictKind::Occupied, Some(other), "name-taken");
+        wanted.verdicts[key.0].clashes.push(clash);
+    }
+    let reason = "its name is still held by something that waits or is in conflict: `driftfs conflicts`, `driftfs st`";
+    for key in waiting.iter().flat_map(|crowd| &crowd.coming) {
+        if wanted.both(*key) {
+            wanted.set_apart(*key, Why::Waits(reason.into()));
+        }
+    }
+    !crowds.is_empty()
+}
+
+fn someone_waits(wanted: &Wanted<'_>, crowd: &Crowd) -> bool {
+    let waits = |key: &Key| {
+        let fate = &wanted.of(*key).fate;
+        matches!(fate, Fate::Apart(Why::Waits(_) | Why::Beneath(_)))
+    };
+    crowd.holding.iter().any(waits)
+}
+
+/// The names more than one object would hold.
+fn crowds(wanted: &Wanted<'_>) -> Vec<Crowd> {
+    let mut holders = arrivals(wanted);
+    if holders.is_empty() {
+        return Vec::new();
+    }
+    for key in wanted.u.keys().skip(1) {
+        for tree in TREES {
+            for place in wanted.then(tree, key).into_iter().flatten() {
+                let slot = (tree, wanted.u.slot(tree, place));
+                if let Some(found) = holders.get_mut(&slot) {
+                    found.insert(key);
+                }
+            }
+        }
+    }
+    let crowded = holders.into_iter().filter(|(_, keys)| keys.len() > 1);
+    let mut crowds: Vec<Crowd> = crowded
+        .map(|((tree, slot), keys)| Crowd {
+            tree,
+            slot,
+            coming: keys
+                .iter()
+                .copied()
+                .filter(|key| wanted.both(*key))
+                .collect(),
+            holding: keys.into_iter().collect(),
+        })
+        .collect();
+    crowds.sort_by(|a, b| (a.tree, &a.slot).cmp(&(b.tree, &b.slot)));
+    crowds
+}
+
+/// The places somebody is about to take, by tree.
+fn arrivals(wanted: &Wanted<'_>) -> HashMap<Slot, BTreeSet<Key>> {
+    let mut all: HashMap<Slot, BTreeSet<Key>> = HashMap::new();
+    for key in wanted.u.keys() {
+        let Fate::Both(places) = &wanted.of(key).fate else {
+            continue;
+        };
+        for tree in TREES {
+            let now = wanted.u.now(tree, key);
+            for place in places {
+                if !now.is_some_and(|now| now.contains(place)) {
+                    let slot = (tree, wanted.u.slot(tree, place));
+                    all.entry(slot).or_default().insert(key);
+                }
+            }
+        }
+    }
+    all
+}
+
+/// Of the objects wanting one name: the one the client has there, and the one the server has there.
+fn pair(wanted: &Wanted<'_>, crowd: &Crowd) -> (Key, Key) {
+    let there = |tree: Side, key: &Key| {
+        let places = wanted.u.now(tree, *key).into_iter().flatten();
+        places
+            .into_iter()
+            .any(|place| wanted.u.slot(tree, place) == crowd.slot)
+    };
+    let all = &crowd.holding;
+    let client = all.iter().find(|key| there(Side::Client, key));
+    let key = *client.unwrap_or(&all[0]);
+    let others = || all.iter().filter(|other| **other != key);
+    let server = others().find(|other| there(Side::Server, other));
+    let other = server.or_else(|| others().next()).copied();
+    (key, other.unwrap_or(key))
+}
