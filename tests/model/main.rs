@@ -274,6 +274,7 @@ fn history(seed: u64, rounds: usize, tally: &mut Tally) {
 
 /// Resolves everything, by one word or the other, until nothing is left; both sides are equal then.
 fn resolve_all(rig: &Rig, random: &mut fastrand::Rng, tally: &mut Tally, context: &str) {
+    let mut said = String::new();
     for _ in 0..8 {
         let told = rig.json(&["conflicts"]);
         let conflicts = told["conflicts"].as_array().unwrap();
@@ -285,16 +286,19 @@ fn resolve_all(rig: &Rig, random: &mut fastrand::Rng, tally: &mut Tally, context
             let path = rig.mnt.join(conflict["path"].as_str().unwrap());
             let word = ["client", "server", "client", "both"][random.usize(..4)];
             let ran = rig.run(&["resolve", "--take", word, "--", path.to_str().unwrap()]);
+            said += &format!("{word} {}: {}{}", path.display(), ran.out, ran.err);
             if ran.code != 0 {
-                rig.run(&["resolve", "--take", "client", "--", path.to_str().unwrap()]);
+                let path = path.to_str().unwrap();
+                let ran = rig.run(&["resolve", "--take", "client", "--", path]);
+                said += &format!("client {path}: {}{}", ran.out, ran.err);
             }
         }
-        rig.online();
+        said += &rig.online().out;
     }
     let left = rig.json(&["conflicts"]);
     assert!(
         left["conflicts"].as_array().unwrap().is_empty(),
-        "{context}: cannot be resolved: {left}"
+        "{context}: cannot be resolved: {left}\n{said}"
     );
     let code = rig.online().code;
     assert_eq!(
