@@ -53,10 +53,9 @@ impl Case<'_> {
 
     /// A free name beside the object: `NAME (SIDE 2026-11-21 0108).EXT`.
     pub(super) fn beside(&self, side: &str) -> Result<(Ino, Name), Stop> {
-        let (dir, name) = self
-            .path
-            .split()
-            .unwrap_or((RelPath::root(), self.root_name()?));
+        let Some((dir, name)) = self.path.split() else {
+            return self.refuse("the root of the share has no second name", "client|server");
+        };
         let now = sys::now();
         self.tree.meta().read(|rows| {
             let parent = rows
@@ -71,10 +70,6 @@ impl Case<'_> {
             let free = free_name(rows, parent, name, side, now)?;
             Ok((parent, free))
         })
-    }
-
-    fn root_name(&self) -> Result<&Name, Stop> {
-        self.refuse("the root of the share has no second name", "client|server")
     }
 }
 
