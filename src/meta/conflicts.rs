@@ -148,6 +148,7 @@ impl WriteTxn<'_> {
 
     /// Ends a conflict.
     pub fn drop_conflict(&self, id: ConflictId) -> Result<()> {
+        self.moved()?;
         self.drop_conflict_objects(id)?;
         self.run(
             "end a conflict",

@@ -53,7 +53,8 @@ impl Found<'_> {
         let Some(known) = known else {
             return txn.add_conflict(&row);
         };
-        if self.kind == ConflictKind::Deleted && object.standing.is_some() {
+        let deleted = self.kind == ConflictKind::Deleted && object.standing.is_some();
+        if deleted || (self.merged.is_none() && says_more(&known, &terms)) {
             return Ok(known.id);
         }
         row.id = known.id;
@@ -161,6 +162,17 @@ fn is_about(old: &Conflict, new: &Conflict) -> bool {
     let same_ino = old.ino.is_some() && old.ino == new.ino;
     let same_path = old.bid.is_none() && new.bid.is_none() && old.path == new.path;
     old.kind == new.kind && (same_bid || same_ino || same_path)
+}
+
+/// True when the stored terms are about the same versions and have a proposal besides.
+fn says_more(known: &Conflict, terms: &Terms) -> bool {
+    let Ok(old) = Terms::parse(&known.terms) else {
+        return false;
+    };
+    let stamp = |terms: &Terms| terms.server.as_ref().and_then(|term| term.stamp);
+    let calm =
+        |stamp: Option<Stamp>| stamp.map(|stamp| (stamp.size, stamp.mtime, stamp.ctime, stamp.ino));
+    old.merged.is_some() && old.rev == terms.rev && calm(stamp(&old)) == calm(stamp(terms))
 }
 
 /// The conflict that stands for an object: stored, and neither side changed since. The planner then plans it again as

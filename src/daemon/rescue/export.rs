@@ -131,15 +131,12 @@ impl Work<'_> {
             }
             let path = rows.path(node.ino)?;
             // Not reachable from the root: the database is damaged, the bytes are not.
-            let place = path.clone().map_or_else(
-                || format!("lost/{}", node.ino).into(),
-                |path| PathBuf::from(path.os()),
-            );
-            self.change(
-                &node,
-                path.unwrap_or_default(),
-                &Path::new("changed").join(place),
-            );
+            let place = match &path {
+                Some(path) if path.is_root() => "changed".into(),
+                Some(path) => Path::new("changed").join(path.os()),
+                None => PathBuf::from(format!("changed/lost/{}", node.ino)),
+            };
+            self.change(&node, path.unwrap_or_default(), &place);
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::time::{Duration, Instant};
 
 use super::attempt::{self, Tx};
 use super::root::{Family, Opened};
@@ -92,10 +93,15 @@ fn write(opened: &Opened, tx: &Tx, name: &OsStr, bytes: Option<&File>) -> Answer
             &empty
         }
     };
-    let (hash, size) = sys::copy_hashed(from, &file, &mut progress::beat).map_err(|e| match e {
+    let mut flush = Flush::new(opened, &file);
+    let copied = sys::copy_hashed(from, &file, &mut || flush.chunk());
+    let flushed = flush.failed;
+    let (hash, size) = copied.map_err(|e| match e {
         CopyError::From(e) => local(e),
         CopyError::To(e) => fail(e),
     })?;
+    // An error of writing back is told once: the last sync may not repeat it.
+    flushed.map_or(Ok(()), |e| Err(fail(e)))?;
     // Only a sync makes a write count on a network file system.
     sys::sync(&file).map_err(fail)?;
     progress::beat();
@@ -114,4 +120,40 @@ fn write(opened: &Opened, tx: &Tx, name: &OsStr, bytes: Option<&File>) -> Answer
         opened.learn_clock(stat.attrs.mtime);
     }
     Ok(Some(hash))
+}
+
+/// Sends bytes on their way while they are written, so that the last sync finds little to do and a long upload gives signs of
+/// life that mean something. As often as the line is slow.
+struct Flush<'a> {
+    file: &'a File,
+    /// Chunks between two syncs; 0: leave it to the last one.
+    every: u32,
+    since: u32,
+    failed: Option<io::Error>,
+}
+
+impl<'a> Flush<'a> {
+    fn new(opened: &Opened, file: &'a File) -> Flush<'a> {
+        Flush {
+            file,
+            every: u32::from(opened.family != Family::Local),
+            since: 0,
+            failed: None,
+        }
+    }
+
+    fn chunk(&mut self) {
+        self.since += 1;
+        if self.every > 0 && self.since >= self.every && self.failed.is_none() {
+            self.since = 0;
+            let before = Instant::now();
+            self.failed = sys::sync(self.file).err();
+            if before.elapsed() < Duration::from_millis(200) {
+                self.every = (self.every * 2).min(128);
+            } else if before.elapsed() > Duration::from_secs(2) {
+                self.every = (self.every / 2).max(1);
+            }
+        }
+        progress::beat();
+    }
 }
