@@ -287,7 +287,7 @@ mod tests {
         let mut known = inner(&probe(None, "nas:/x", 2, false));
         known.empty_accepted = true;
         assert_eq!(
-            known.judge(&probe(None, "nas:/x", 2, true)),
+            known.judge(&probe(None, "nas:/x", 2, true), true),
             Verdict::Ours(false)
         );
         assert_eq!(
