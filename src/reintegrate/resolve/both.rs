@@ -2,7 +2,7 @@
 
 use super::Case;
 use crate::meta::Rows;
-use crate::model::{Ino, Kind, Name, RelPath, Time, Who};
+use crate::model::{Ino, Kind, Name, Time, Who};
 use crate::reintegrate::trouble::Stop;
 use crate::sys;
 use crate::tree::NewNode;
