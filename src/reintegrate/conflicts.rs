@@ -44,7 +44,7 @@ impl Found<'_> {
             kind: self.kind,
             ino: object.ino,
             bid: object.bid,
-            path: self.path.clone(),
+            path: contested(&terms).unwrap_or_else(|| self.path.clone()),
             since: self.when,
             objects: terms.objects(),
             terms: terms.json(),
@@ -133,6 +133,18 @@ impl Found<'_> {
                 .collect(),
         }
     }
+}
+
+/// The name two objects are after: one holds it here, the other on the server. An object may have further names.
+fn contested(terms: &Terms) -> Option<RelPath> {
+    let second = &terms.other.as_ref()?.terms;
+    let places = |term: &Option<Term>| term.as_ref().map_or(Vec::new(), |t| t.places.clone());
+    let shared = |here: &Terms, there: &Terms| {
+        let theirs = places(&there.server);
+        let mut ours = places(&here.client).into_iter();
+        ours.find(|path| theirs.contains(path))
+    };
+    shared(terms, second).or_else(|| shared(second, terms))
 }
 
 /// The path of a place on one side; `None` when it leads nowhere there.
