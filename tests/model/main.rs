@@ -28,7 +28,7 @@ fn all(root: &Path, dirs: bool) -> Vec<PathBuf> {
             let (path, Ok(kind)) = (entry.path(), entry.file_type()) else {
                 continue;
             };
-            if entry.file_name() == ".driftfs" {
+            if entry.file_name() == ".driftfs" || entry.file_name() == "always" {
                 continue;
             }
             if kind.is_dir() {
