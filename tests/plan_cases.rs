@@ -197,7 +197,7 @@ fn sockets_stay_and_keep_their_directory() {
 
 #[test]
 fn a_stored_conflict_is_not_merged_again() {
-    let world = agreed(&[Op::StoreBytes(p("a"), 1)].map(|_| Op::CreateWith(p("a"), 1)));
+    let world = agreed(&[Op::CreateWith(p("a"), 1)]);
     let world = edited(world, Side::Client, &[Op::StoreBytes(p("a"), 2)]);
     let mut u = universe(edited(world, Side::Server, &[Op::StoreBytes(p("a"), 4)]));
     let merging = plan(&u);

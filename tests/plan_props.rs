@@ -4,6 +4,8 @@
 
 mod plan_sim;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use driftfs::model::Kind;
 use driftfs::reintegrate::plan::plan;
 use driftfs::reintegrate::steps::Side;
@@ -125,7 +127,8 @@ fn settled(world: &mut World, first: &Outcome, seed: u64) {
 
 #[test]
 fn histories_on_both_sides() {
-    let mut met = std::collections::BTreeMap::new();
+    let mut met = BTreeMap::new();
+    let mut rules = BTreeSet::new();
     for seed in 0..seeds() {
         let random = &mut fastrand::Rng::with_seed(seed);
         let mut world = start(random);
@@ -134,6 +137,8 @@ fn histories_on_both_sides() {
             edit(random, &mut world, Side::Server, 6);
             let outcome = sync(&mut world, Run::default(), seed);
             settled(&mut world, &outcome, seed);
+            rules.extend(outcome.plan.steps.iter().map(|step| step.rule));
+            rules.extend(outcome.plan.clashes.iter().map(|clash| clash.rule));
             for (kind, count) in kinds(outcome.conflicts) {
                 *met.entry(kind).or_insert(0) += count;
             }
@@ -145,6 +150,13 @@ fn histories_on_both_sides() {
         "the histories must reach every kind of conflict: {met:?}"
     );
     assert!(met.values().all(|count| *count > 5), "{met:?}");
+    let page = include_str!("../docs/semantics-merging.md");
+    for rule in rules {
+        assert!(
+            page.contains(&format!("| `{rule}` |")),
+            "{rule} is not explained"
+        );
+    }
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub(super) fn identity(engine: &Engine) -> Result<Said, Refusal> {
     engine
         .tree
         .commit(demote)
-        .and_then(|()| engine.gate.accept(engine.meta(), &probe))
+        .and_then(|()| engine.gate.accept(&probe))
         .map_err(|error| failed("the approval could not be stored", error))?;
     drop(open);
     engine.note("approve", "identity");

@@ -32,6 +32,8 @@ struct Wishes {
     end: bool,
     /// First and last change that was not sent yet.
     changed: Option<(Instant, Instant)>,
+    /// Something waits that may go by itself later.
+    again: Option<Instant>,
     /// Nothing starts before this: a run that takes long leaves the server time for others.
     not_before: Option<Instant>,
 }
@@ -52,6 +54,12 @@ impl Bell {
     /// A sync is wanted.
     pub(super) fn sync(&self) {
         self.lock().sync = true;
+        self.rung.notify_all();
+    }
+
+    /// Something could not be done now: another sync is wanted after `time`.
+    pub(super) fn again_in(&self, time: Duration) {
+        self.lock().again = Some(Instant::now() + time);
         self.rung.notify_all();
     }
 
@@ -84,6 +92,7 @@ impl Bell {
             if due.is_some_and(|due| due <= now) {
                 wishes.sync = false;
                 wishes.changed = None;
+                wishes.again = None;
                 return Work::Sync;
             }
             if now >= until {
@@ -110,7 +119,7 @@ impl Wishes {
             Some(now)
         } else {
             let quiet = |(first, last): (Instant, Instant)| (last + QUIET).min(first + LATEST);
-            self.changed.map(quiet)
+            self.changed.map(quiet).into_iter().chain(self.again).min()
         };
         let earliest = self.not_before;
         wanted.map(|due| earliest.map_or(due, |earliest| due.max(earliest)))
@@ -141,6 +150,14 @@ mod tests {
             ..Wishes::default()
         };
         assert_eq!(wishes.due(now), Some(now + LATEST));
+    }
+
+    #[test]
+    fn what_could_not_be_done_is_tried_again() {
+        let bell = Bell::default();
+        bell.again_in(Duration::from_millis(5));
+        assert_eq!(bell.next(Duration::from_secs(20)), Work::Sync);
+        assert_eq!(bell.next(SOON), Work::Look);
     }
 
     #[test]

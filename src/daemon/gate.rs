@@ -1,6 +1,6 @@
 //! Is this the share we know? An empty or foreign directory must never look like removals.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::lower::{Identity, Probe};
 use crate::meta::{Meta, MetaError};
@@ -13,6 +13,7 @@ const EMPTY_ACCEPTED: &str = "empty-accepted";
 
 /// What is known of the share, and why the last answer was refused.
 pub(super) struct Gate {
+    meta: Arc<Meta>,
     inner: Mutex<Inner>,
 }
 
@@ -20,8 +21,6 @@ pub(super) struct Gate {
 struct Inner {
     known: Option<Identity>,
     empty_accepted: bool,
-    /// Base has entries in its root: an empty answer would mean that all of them are gone.
-    has_entries: bool,
     refused: Option<String>,
     /// A person is accepting whatever is there: answers pass, and [`Gate::accept`] follows.
     accepting: bool,
@@ -38,18 +37,17 @@ pub(super) enum Verdict {
 
 impl Gate {
     /// What the state directory knows of its share.
-    pub(super) fn open(meta: &Meta) -> Result<Gate, MetaError> {
+    pub(super) fn open(meta: Arc<Meta>) -> Result<Gate, MetaError> {
         let inner = meta.read(|rows| {
             let stored = rows.setting(IDENTITY)?;
             Ok::<_, MetaError>(Inner {
                 known: stored.and_then(|text| serde_json::from_str(&text).ok()),
                 empty_accepted: rows.setting(EMPTY_ACCEPTED)?.is_some(),
-                has_entries: !rows.base_entries(Bid::ROOT)?.is_empty(),
-                refused: None,
-                accepting: false,
+                ..Inner::default()
             })
         })?;
         Ok(Gate {
+            meta,
             inner: Mutex::new(inner),
         })
     }
@@ -59,18 +57,30 @@ impl Gate {
         self.lock().known.is_some()
     }
 
-    /// Lets an answer pass or not, from memory: called for the first answer of every agent.
+    /// Lets an answer pass or not: called for every probe an agent answers. Asks the database, never the lower.
     pub(super) fn accepts(&self, probe: &Probe) -> bool {
-        let mut inner = self.lock();
-        if inner.accepting {
+        if self.lock().accepting {
             return true;
         }
-        let verdict = inner.judge(probe);
+        let verdict = self.judge(probe);
+        let mut inner = self.lock();
         inner.refused = match &verdict {
-            Verdict::Ours(_) => None,
-            Verdict::Foreign(why) => Some(why.clone()),
+            Ok(Verdict::Ours(_)) => None,
+            Ok(Verdict::Foreign(why)) => Some(why.clone()),
+            Err(error) => Some(format!("the state directory could not be read: {error}")),
         };
-        matches!(verdict, Verdict::Ours(_))
+        inner.refused.is_none()
+    }
+
+    fn judge(&self, probe: &Probe) -> Result<Verdict, MetaError> {
+        let has_entries = self.has_entries()?;
+        Ok(self.lock().judge(probe, has_entries))
+    }
+
+    /// Base has entries in its root: an empty answer would mean that all of them are gone.
+    fn has_entries(&self) -> Result<bool, MetaError> {
+        self.meta
+            .read(|rows| Ok(!rows.base_entries(Bid::ROOT)?.is_empty()))
     }
 
     /// Why the last answer was refused, if it was.
@@ -79,13 +89,10 @@ impl Gate {
     }
 
     /// Judges an answer and stores what is new about the share.
-    pub(super) fn learn(&self, meta: &Meta, probe: &Probe) -> Result<Verdict, MetaError> {
-        let has_entries =
-            meta.read(|rows| Ok::<_, MetaError>(!rows.base_entries(Bid::ROOT)?.is_empty()))?;
-        self.lock().has_entries = has_entries;
-        let verdict = self.lock().judge(probe);
+    pub(super) fn learn(&self, probe: &Probe) -> Result<Verdict, MetaError> {
+        let verdict = self.judge(probe)?;
         if verdict == Verdict::Ours(true) {
-            self.store(meta, probe, probe.empty && has_entries)?;
+            self.store(probe, probe.empty && self.has_entries()?)?;
         }
         Ok(verdict)
     }
@@ -97,13 +104,13 @@ impl Gate {
     }
 
     /// Accepts what is there now as the share: a person said so.
-    pub(super) fn accept(&self, meta: &Meta, probe: &Probe) -> Result<(), MetaError> {
-        self.store(meta, probe, probe.empty)
+    pub(super) fn accept(&self, probe: &Probe) -> Result<(), MetaError> {
+        self.store(probe, probe.empty)
     }
 
-    fn store(&self, meta: &Meta, probe: &Probe, empty: bool) -> Result<(), MetaError> {
+    fn store(&self, probe: &Probe, empty: bool) -> Result<(), MetaError> {
         let text = serde_json::to_string(&probe.identity).unwrap_or_default();
-        meta.write(|txn| {
+        self.meta.write(|txn| {
             txn.set_setting(IDENTITY, Some(&text))?;
             txn.set_setting(EMPTY_ACCEPTED, empty.then_some("1"))
         })?;
@@ -129,10 +136,10 @@ impl Drop for Open<'_> {
 }
 
 impl Inner {
-    fn judge(&self, probe: &Probe) -> Verdict {
+    fn judge(&self, probe: &Probe, has_entries: bool) -> Verdict {
         let verdict = judge(self.known.as_ref(), probe);
         let by_id = probe.identity.id.is_some() && self.known_id() == probe.identity.id.as_ref();
-        let unknown_empty = probe.empty && self.has_entries && !self.empty_accepted && !by_id;
+        let unknown_empty = probe.empty && has_entries && !self.empty_accepted && !by_id;
         match verdict {
             Verdict::Ours(_) if unknown_empty => Verdict::Foreign(
                 "the server's directory is empty, and it was not before: perhaps the share is not mounted there. \
@@ -234,58 +241,57 @@ mod tests {
         }
     }
 
-    fn inner(known: &Probe, has_entries: bool) -> Inner {
+    fn inner(known: &Probe) -> Inner {
         Inner {
             known: Some(known.identity.clone()),
-            has_entries,
             ..Inner::default()
         }
     }
 
     #[test]
     fn an_unmounted_share_shows_a_foreign_or_empty_directory_and_is_refused() {
-        let nas = inner(&probe(None, "nas:/x", 2, false), true);
+        let nas = inner(&probe(None, "nas:/x", 2, false));
         let bare = probe(None, "/dev/sda1", 2, true);
-        assert!(matches!(nas.judge(&bare), Verdict::Foreign(_)));
+        assert!(matches!(nas.judge(&bare, true), Verdict::Foreign(_)));
         let emptied = probe(None, "nas:/x", 2, true);
-        assert!(matches!(nas.judge(&emptied), Verdict::Foreign(_)));
+        assert!(matches!(nas.judge(&emptied, true), Verdict::Foreign(_)));
         let same = probe(None, "nas:/x", 2, false);
-        assert_eq!(nas.judge(&same), Verdict::Ours(false));
+        assert_eq!(nas.judge(&same, true), Verdict::Ours(false));
     }
 
     #[test]
     fn the_id_on_the_share_outweighs_where_it_is_mounted_from() {
-        let known = inner(&probe(Some("a"), "nas:/x", 2, false), true);
+        let known = inner(&probe(Some("a"), "nas:/x", 2, false));
         let moved = probe(Some("a"), "nas2:/y", 9, false);
-        assert_eq!(known.judge(&moved), Verdict::Ours(true));
+        assert_eq!(known.judge(&moved, true), Verdict::Ours(true));
         let other = probe(Some("b"), "nas:/x", 2, false);
-        assert!(matches!(known.judge(&other), Verdict::Foreign(_)));
+        assert!(matches!(known.judge(&other, true), Verdict::Foreign(_)));
     }
 
     #[test]
     fn a_share_known_by_its_id_may_be_emptied_and_the_brake_decides() {
-        let known = inner(&probe(Some("a"), "nas:/x", 2, false), true);
+        let known = inner(&probe(Some("a"), "nas:/x", 2, false));
         let emptied = probe(Some("a"), "nas:/x", 2, true);
-        assert_eq!(known.judge(&emptied), Verdict::Ours(false));
+        assert_eq!(known.judge(&emptied, true), Verdict::Ours(false));
     }
 
     #[test]
     fn a_new_id_on_the_known_share_is_learnt() {
-        let known = inner(&probe(None, "nas:/x", 2, false), true);
+        let known = inner(&probe(None, "nas:/x", 2, false));
         let with_id = probe(Some("a"), "nas:/x", 2, false);
-        assert_eq!(known.judge(&with_id), Verdict::Ours(true));
+        assert_eq!(known.judge(&with_id, true), Verdict::Ours(true));
     }
 
     #[test]
     fn an_accepted_empty_share_is_no_longer_accepted_empty_once_it_was_filled() {
-        let mut known = inner(&probe(None, "nas:/x", 2, false), true);
+        let mut known = inner(&probe(None, "nas:/x", 2, false));
         known.empty_accepted = true;
         assert_eq!(
-            known.judge(&probe(None, "nas:/x", 2, true)),
+            known.judge(&probe(None, "nas:/x", 2, true), true),
             Verdict::Ours(false)
         );
         assert_eq!(
-            known.judge(&probe(None, "nas:/x", 2, false)),
+            known.judge(&probe(None, "nas:/x", 2, false), true),
             Verdict::Ours(true)
         );
     }

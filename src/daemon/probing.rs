@@ -6,21 +6,22 @@ use crate::link::{Event, State, Why};
 use crate::lower::{Lower, LowerError, Probe};
 use crate::sys::DiskSpace;
 
-/// Asks the lower once and carries the answer through the link. Gives the state afterwards.
-pub(super) fn probe_once(engine: &Engine) -> State {
+/// Asks the lower once and carries the answer through the link. True: it is there, and it is ours.
+pub(super) fn probe_once(engine: &Engine) -> bool {
     if engine.link.state() == State::Disconnected(Why::Forced) {
-        return engine.link.state();
+        return false;
     }
     let (event, what) = match engine.lower.probe() {
         Ok(probe) => judge(engine, &probe),
         Err(error) => failed(engine, &error),
     };
     let state = engine.step(&event, &what);
-    if event == Event::Good && state == State::Returning {
+    let good = event == Event::Good;
+    if good && state == State::Returning {
         // A merge that the link interrupted goes on.
         engine.bell.sync();
     }
-    state
+    good
 }
 
 /// The prober's thread.
@@ -31,7 +32,7 @@ pub(super) fn run(engine: &Engine) {
 }
 
 fn judge(engine: &Engine, probe: &Probe) -> (Event, String) {
-    match engine.gate.learn(engine.meta(), probe) {
+    match engine.gate.learn(probe) {
         Ok(Verdict::Ours(_)) => {
             engine.set_space(space(probe));
             if let Err(error) = engine.fetch.learn(probe) {

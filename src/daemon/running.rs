@@ -10,7 +10,7 @@ use crate::fuse::Mounted;
 use crate::sys::{self, EndSignals, StateLock};
 
 /// How often the end of the mount is looked for.
-const LOOK: Duration = Duration::from_millis(50);
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A running mount.
 pub(super) struct Running {

@@ -172,7 +172,7 @@ fn open_engine(mounting: &Mounting, place: Place) -> Result<Engine, StartError> 
     let meta = Arc::new(Meta::open(&place.state).map_err(|error| opening(&error))?);
     belongs(&meta, &place)?;
     let objects = Arc::new(Objects::open(&place.state).map_err(|error| opening(&error))?);
-    let gate = Arc::new(Gate::open(&meta).map_err(|error| opening(&error))?);
+    let gate = Arc::new(Gate::open(meta.clone()).map_err(|error| opening(&error))?);
     let forced = meta
         .read(|rows| Ok::<_, MetaError>(rows.setting(FORCED)?.is_some()))
         .map_err(|error| opening(&error))?;
@@ -225,7 +225,8 @@ fn first_look(engine: &Engine) -> Result<(), StartError> {
     if engine.link.state() == State::Disconnected(Why::Forced) && known {
         return Ok(());
     }
-    for _ in 0..2 {
+    // The second one only confirms a first good answer: a silent server costs one deadline, not two.
+    if probing::probe_once(engine) {
         probing::probe_once(engine);
     }
     if !known {

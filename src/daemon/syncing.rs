@@ -12,6 +12,9 @@ use crate::reintegrate::{Mode, Report};
 /// Probes a person's `online` makes before it says that the server is not reachable.
 const TRIES: usize = 3;
 
+/// What waits for something outside (a program that has the file open, a full server) is tried again after so long.
+const AGAIN: Duration = Duration::from_secs(60);
+
 /// One merge, and what came of it. A second caller waits for the first.
 pub(super) fn settle(engine: &Engine, mode: &Mode) -> Settled {
     if !engine.link.may_ask() {
@@ -43,11 +46,20 @@ pub(super) fn settle(engine: &Engine, mode: &Mode) -> Settled {
             }
         }
     };
-    tracing::info!(
-        outcome = settled.outcome,
-        ms = began.elapsed().as_millis(),
-        "merge"
-    );
+    let ms = began.elapsed().as_millis();
+    if settled.outcome == "clean" {
+        tracing::debug!(
+            pushed = settled.pushed,
+            pulled = settled.pulled,
+            ms,
+            "merge"
+        );
+    } else {
+        tracing::info!(outcome = settled.outcome, why = settled.why, ms, "merge");
+    }
+    if settled.outcome == "error" || !settled.pending.is_empty() {
+        engine.bell.again_in(AGAIN);
+    }
     // A merge that took long leaves the server at least as much time for others.
     engine
         .bell

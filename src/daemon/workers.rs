@@ -51,7 +51,7 @@ fn merge(engine: &Engine) {
     loop {
         match engine.bell.next(LOOK) {
             Work::End => return,
-            Work::Look if engine.fetch.wants_sync() && engine.link.state() == State::Connected => {
+            Work::Look if engine.link.state() == State::Connected && engine.fetch.wants_sync() => {
                 syncing::settle(engine, &unasked(engine));
             }
             Work::Look => {}

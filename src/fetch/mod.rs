@@ -17,6 +17,7 @@ mod names;
 mod pull;
 mod refresh;
 mod stale;
+mod taking;
 mod walk;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

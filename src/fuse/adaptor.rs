@@ -337,6 +337,7 @@ impl Filesystem for Adaptor {
         let mut take = |item: &DirItem| {
             let attr = file_attr(&item.stat);
             let (ino, name) = (INodeNo(item.stat.ino.0), item_name(item));
+            let ttl = replies::keep(&item.stat, ttl);
             !reply.add(ino, item.cookie, name, &ttl, &attr, replies::GENERATION)
         };
         let result = self.now(request, |o, c| {

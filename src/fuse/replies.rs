@@ -16,10 +16,20 @@ use crate::sys;
 /// Numbers are never reused, so that there is one generation.
 pub(super) const GENERATION: Generation = Generation(0);
 
+/// How long the kernel may keep what it is told of a node. Not at all for what `.drift` shows: it follows the live tree
+/// and the syncs, and nobody tells the kernel.
+pub(super) fn keep(stat: &Stat, ttl: Duration) -> Duration {
+    if stat.ino.0 >= Ino::VIEWS {
+        Duration::ZERO
+    } else {
+        ttl
+    }
+}
+
 /// A node, or why not.
 pub(super) fn entry(reply: ReplyEntry, ttl: Duration, result: Result<Stat>) {
     match result {
-        Ok(stat) => reply.entry(&ttl, &file_attr(&stat), GENERATION),
+        Ok(stat) => reply.entry(&keep(&stat, ttl), &file_attr(&stat), GENERATION),
         Err(error) => reply.error(errno(&error)),
     }
 }
@@ -58,7 +68,7 @@ fn nothing() -> Stat {
 /// Attributes, or why not.
 pub(super) fn attr(reply: ReplyAttr, ttl: Duration, result: Result<Stat>) {
     match result {
-        Ok(stat) => reply.attr(&ttl, &file_attr(&stat)),
+        Ok(stat) => reply.attr(&keep(&stat, ttl), &file_attr(&stat)),
         Err(error) => reply.error(errno(&error)),
     }
 }

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use super::fates::{ELSEWHERE, Fate};
 use super::identify::Identity;
+use super::keys::{Ids, Keys};
 use super::takeover::Heirs;
 use super::tokens::{Comparer, Halt, Sides, Tokens};
 use super::trees::{BaseTree, Heard, LiveTree, ServerTree, Sid};
 use super::universe::{Key, Object, Place, Server, Token, Universe, Version};
 use crate::meta::{BaseNode, Node};
-use crate::model::{Bid, Bytes, Dirty, Ino, Kind, Name, ObjectId, Xattrs};
+use crate::model::{Bid, Bytes, Dirty, Ino, Kind, ObjectId, Xattrs};
 use crate::tree::Tree;
 
 /// The three trees with what is one in them.
@@ -27,14 +29,6 @@ pub(super) struct Joined<'a> {
     pub(super) stable_numbers: bool,
     /// Nodes with a writer.
     pub(super) written: HashSet<Ino>,
-}
-
-/// Who is what on each side.
-#[derive(Clone, Copy, Default)]
-struct Ids {
-    bid: Option<Bid>,
-    ino: Option<Ino>,
-    sid: Option<Sid>,
 }
 
 /// The universe, and server bytes that were read for it.
@@ -258,78 +252,6 @@ impl Joined<'_> {
             .filter_map(|(dir, name)| keys.at_base(*dir, name))
             .collect()
     }
-
-    /// What is known of every base directory. A directory has one place and comes after the one it lies in; a
-    /// hard-linked file may come before some of its directories, so files are looked at when all of these are known.
-    fn fates_of_dirs(&self, keys: &Keys) -> HashMap<Bid, Fate> {
-        let mut fates = HashMap::new();
-        for ids in &keys.ids {
-            let Some(bid) = ids.bid else { continue };
-            let node = self.base.nodes.get(&bid);
-            if node.is_some_and(|node| node.attrs.kind == Kind::Dir) {
-                let fate = self.fate(ids, &fates);
-                fates.insert(bid, fate);
-            }
-        }
-        fates
-    }
-
-    /// What is known of an object's presence on the server; `fates` of the directories it lies in.
-    fn fate(&self, ids: &Ids, fates: &HashMap<Bid, Fate>) -> Fate {
-        if let Some(sid) = ids.sid {
-            return if self.strangers.contains(&sid) {
-                Fate::Elsewhere
-            } else {
-                Fate::Met
-            };
-        }
-        let Some(bid) = ids.bid else {
-            return Fate::Absent;
-        };
-        let places = self.base.places_of(bid);
-        let worst = places.map(|(dir, name)| self.fate_at(*dir, name, fates));
-        match worst.max() {
-            Some(Fate::Absent) if !self.whole => Fate::Elsewhere,
-            Some(fate) => fate,
-            None => Fate::Absent,
-        }
-    }
-
-    fn fate_at(&self, dir: Bid, name: &Name, fates: &HashMap<Bid, Fate>) -> Fate {
-        let Some(sid) = self.identity.server_of.get(&dir) else {
-            return match fates.get(&dir) {
-                Some(Fate::Met) | None => Fate::NotLooked,
-                Some(fate) => fate.clone(),
-            };
-        };
-        match self.server.heard.get(sid) {
-            Some(Heard::Names(unknown)) => match unknown.get(name) {
-                Some(why) => Fate::Unknown(format!("the server does not show what it is: {why}")),
-                None => Fate::Absent,
-            },
-            Some(Heard::Nothing(why)) => Fate::Unknown(why.clone()),
-            None => Fate::NotLooked,
-        }
-    }
-}
-
-/// Why an object that is not at its place is left alone by a scan that did not look everywhere.
-const ELSEWHERE: &str =
-    "it is not where it was on the server; a sync of everything finds out: driftfs sync";
-
-/// What is known of an object's presence on the server; of several places the last of these counts.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Fate {
-    /// It was met.
-    Met,
-    /// Its place was looked at, and it is not there.
-    Absent,
-    /// Its place was not looked at: as base says.
-    NotLooked,
-    /// It may be at a place this scan did not look at.
-    Elsewhere,
-    /// Nobody could tell.
-    Unknown(String),
 }
 
 fn present(server: &Server) -> bool {
@@ -356,84 +278,5 @@ fn client_xattrs(node: &Node, base: Option<&BaseNode>) -> Option<Xattrs> {
         None
     } else {
         Some(node.xattrs.clone())
-    }
-}
-
-/// Keys by what each side calls an object.
-struct Keys {
-    ids: Vec<Ids>,
-    of_base: HashMap<Bid, Key>,
-    of_live: HashMap<Ino, Key>,
-    of_server: HashMap<Sid, Key>,
-}
-
-impl Keys {
-    /// Base objects first (the root is the first of them), then what is new here, then what is new on the server.
-    fn new(joined: &Joined<'_>) -> Keys {
-        let mut keys = Keys {
-            ids: Vec::new(),
-            of_base: HashMap::new(),
-            of_live: HashMap::new(),
-            of_server: HashMap::new(),
-        };
-        let made_here: HashMap<Ino, Sid> =
-            joined.both.iter().map(|(sid, ino)| (*ino, *sid)).collect();
-        for bid in joined.base.in_order() {
-            keys.add(Ids {
-                bid: Some(bid),
-                ino: joined.heirs.heir_of.get(&bid).copied(),
-                sid: joined.identity.server_of.get(&bid).copied(),
-            });
-        }
-        for ino in joined.live.in_order() {
-            if !keys.of_live.contains_key(&ino) {
-                keys.add(Ids {
-                    bid: None,
-                    ino: Some(ino),
-                    sid: made_here.get(&ino).copied(),
-                });
-            }
-        }
-        for (sid, _) in joined.server.all() {
-            if !keys.of_server.contains_key(&sid) && !joined.strangers.contains(&sid) {
-                keys.add(Ids {
-                    sid: Some(sid),
-                    ..Ids::default()
-                });
-            }
-        }
-        keys
-    }
-
-    fn add(&mut self, ids: Ids) {
-        let key = Key(self.ids.len());
-        if let Some(bid) = ids.bid {
-            self.of_base.insert(bid, key);
-        }
-        if let Some(ino) = ids.ino {
-            self.of_live.insert(ino, key);
-        }
-        if let Some(sid) = ids.sid {
-            self.of_server.insert(sid, key);
-        }
-        self.ids.push(ids);
-    }
-
-    fn at_base(&self, dir: Bid, name: &Name) -> Option<Place> {
-        let parent = *self.of_base.get(&dir)?;
-        let name = name.clone();
-        Some(Place { parent, name })
-    }
-
-    fn at_live(&self, dir: Ino, name: &Name) -> Option<Place> {
-        let parent = *self.of_live.get(&dir)?;
-        let name = name.clone();
-        Some(Place { parent, name })
-    }
-
-    fn at_server(&self, dir: Sid, name: &Name) -> Option<Place> {
-        let parent = *self.of_server.get(&dir)?;
-        let name = name.clone();
-        Some(Place { parent, name })
     }
 }

@@ -1,7 +1,7 @@
 //! The hand that changes the server: write the intention down, act, look at what came back, move base, clear away.
 
 use super::basing;
-use super::intents::{Body, End, Push, Relink, What};
+use super::intents::{Body, End, Push, What};
 use super::report::Report;
 use super::run::Reintegrate;
 use super::settle::Settled;
@@ -21,6 +21,8 @@ pub struct Hand<'a> {
     pub mask: Mask,
     /// Set when the server stopped answering after a change was already agreed on.
     pub lost: Option<String>,
+    /// Set when this run must not look at the server again.
+    pub halt: bool,
 }
 
 /// What a change of the server left behind.
@@ -31,8 +33,6 @@ pub struct Outcome {
     pub xattrs: Option<Xattrs>,
     /// Where the object that lost its name is to be kept.
     pub retain: Option<String>,
-    /// Other names that must follow to the new object.
-    pub relink: Option<Relink>,
 }
 
 impl Outcome {
@@ -42,7 +42,6 @@ impl Outcome {
             seen: Some(seen),
             xattrs: None,
             retain: None,
-            relink: None,
         }
     }
 
@@ -52,7 +51,6 @@ impl Outcome {
             seen: None,
             xattrs: None,
             retain,
-            relink: None,
         }
     }
 }
@@ -103,7 +101,7 @@ impl Hand<'_> {
             attempt: push.attempt,
             retain: outcome.retain.clone(),
         });
-        let relink = outcome.relink.clone().map(Body::Relink);
+        let relink = push.relink(outcome.seen.as_ref()).map(Body::Relink);
         let mut follow = Vec::new();
         let bid = self.advance(push, &outcome, &mut |txn| {
             txn.drop_intent(id)?;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::trouble::{Failure, Stop};
 use crate::lower::{Attempt, SetAttrs};
 use crate::meta::{Intent, WriteTxn};
-use crate::model::{Bid, Hash, Ino, IntentId, Name, ObjectId, RelPath, Stamp};
+use crate::model::{Bid, Hash, Ino, IntentId, Name, ObjectId, Observed, RelPath, Stamp};
 
 /// Version of every body in this file.
 const VERSION: u32 = 1;
@@ -52,6 +52,8 @@ pub enum What {
         expect: Stamp,
         /// What.
         sent: Sent,
+        /// Other names of it there that must follow, and the attempt in which they do.
+        following: Option<(Attempt, Vec<RelPath>)>,
     },
     /// Another name instead of one.
     Move {
@@ -112,6 +114,26 @@ pub struct Push {
 }
 
 impl Push {
+    /// The other names that must follow once `seen` has the first one.
+    pub fn relink(&self, seen: Option<&Observed>) -> Option<Relink> {
+        let What::Replace {
+            expect, following, ..
+        } = &self.what
+        else {
+            return None;
+        };
+        let (attempt, others) = following.clone()?;
+        Some(Relink {
+            attempt,
+            bid: self.bid?,
+            main: self.path.clone(),
+            new: seen?.stamp,
+            old: *expect,
+            others,
+            refused: false,
+        })
+    }
+
     /// The sealed objects that must stay until it ended.
     pub fn objects(&self) -> Vec<ObjectId> {
         match &self.what {
@@ -147,6 +169,8 @@ pub struct Relink {
     pub old: Stamp,
     /// Names that still lead to the old one.
     pub others: Vec<RelPath>,
+    /// True when the server refused once: the next refusal is final.
+    pub refused: bool,
 }
 
 /// A body of one of the kinds.

@@ -1,7 +1,7 @@
 //! Server steps that carry bytes or attributes: a new object, new bytes under an old name, other attributes.
 
 use super::hand::{Hand, Outcome};
-use super::intents::{Push, Relink, Sent, What};
+use super::intents::{Push, Sent, What};
 use super::job::Job;
 use super::steps::{Action, Step};
 use super::trouble::Stop;
@@ -105,6 +105,10 @@ impl Job<'_> {
         let node = self.hand.on.tree.stat(ino)?.node;
         let (sent, mtime) = self.content(&node)?;
         let new = replacement(&node, &seen, mtime);
+        let following = match others.is_empty() {
+            true => None,
+            false => Some((self.attempt()?, others)),
+        };
         let push = Push {
             attempt: self.attempt()?,
             path,
@@ -114,16 +118,13 @@ impl Job<'_> {
             what: What::Replace {
                 expect: seen.stamp,
                 sent,
+                following,
             },
         };
         let rev = push_rev(&push, node.rev);
-        let following = match others.is_empty() {
-            true => None,
-            false => Some((self.attempt()?, others)),
-        };
-        let (_, now) = self.hand.carry(push, |hand, id, push| {
-            replace(hand, id, push, &new, &seen, following)
-        })?;
+        let (_, now) = self
+            .hand
+            .carry(push, |hand, id, push| replace(hand, id, push, &new, &seen))?;
         self.world.get_mut(key).rev = rev;
         self.there(key, now);
         // Other names that followed have moved the ctime once more.
@@ -268,7 +269,6 @@ fn replace(
     push: &mut Push,
     new: &New,
     old: &Observed,
-    following: Option<(Attempt, Vec<RelPath>)>,
 ) -> Result<Outcome, Stop> {
     let staged = stage(hand, id, push, new)?;
     let (was, is) = (&old.attrs, &staged.seen.attrs);
@@ -285,19 +285,8 @@ fn replace(
     let done = hand.on.lower.publish(push.attempt, &push.path, &expect)?;
     hand.remarks(&push.path.clone(), &done);
     let seen = with_hash(done.seen, push);
-    let relink = following
-        .zip(push.bid)
-        .map(|((attempt, others), bid)| Relink {
-            attempt,
-            bid,
-            main: push.path.clone(),
-            new: seen.stamp,
-            old: old.stamp,
-            others,
-        });
     let mut outcome = Outcome::there(seen);
     outcome.retain = Some(hand.label(push.attempt.txn));
-    outcome.relink = relink;
     Ok(outcome)
 }
 

@@ -251,6 +251,9 @@ impl Hand<'_> {
             let body = Body::Relink(relink.clone());
             self.on.commit("relink", |txn| body.set(txn, id))?;
             match self.follow(&relink, &other) {
+                Err(Stop::Pending(reason)) if !relink.refused => {
+                    return self.try_once_more(id, relink, reason);
+                }
                 Err(Stop::Pending(reason)) => self.note(&other, reason),
                 Err(Stop::Later(_)) | Ok(()) => {}
                 Err(stop) => return Err(stop),
@@ -267,6 +270,23 @@ impl Hand<'_> {
             }
             Ok(txn.drop_intent(id)?)
         })
+    }
+
+    /// A name that was refused once is tried again by the next run, before it looks at the server. This run must not look
+    /// any more: it would take the parted names for somebody's work.
+    fn try_once_more(
+        &mut self,
+        id: IntentId,
+        mut relink: Relink,
+        reason: String,
+    ) -> Result<(), Stop> {
+        self.on.lower.end(relink.attempt, None)?;
+        self.halt = true;
+        let path = relink.main.clone();
+        self.report.pending.push(Problem { path, reason });
+        relink.refused = true;
+        let body = Body::Relink(relink);
+        self.on.commit("relink-refused", |txn| body.set(txn, id))
     }
 
     fn follow(&mut self, relink: &Relink, other: &RelPath) -> Result<(), Stop> {

@@ -188,6 +188,7 @@ impl Reintegrate {
             report,
             mask,
             lost: None,
+            halt: false,
         }
     }
 

@@ -32,7 +32,7 @@ impl Job<'_> {
         }
         let touched = std::mem::take(&mut self.touched);
         self.hand.on.clear_marks(touched)?;
-        Ok((self.again, self.later))
+        Ok((self.again && !self.hand.halt, self.later))
     }
 
     /// A directory whose entries we changed on the server has a new mtime there. Directories show the server's: base and

@@ -7,7 +7,8 @@ use std::os::unix::fs::FileExt;
 
 use crate::model::Hash;
 
-const CHUNK: usize = 1 << 20;
+/// Small enough that a slow line still moves one within any deadline.
+const CHUNK: usize = 256 << 10;
 
 /// Which side failed.
 #[derive(Debug)]

@@ -27,8 +27,8 @@ pub fn open_beneath(root: &File, path: &RelPath) -> io::Result<File> {
     );
     match openat2(root, path.os().as_os_str(), how) {
         Ok(fd) => Ok(File::from(fd)),
-        // A kernel or a sandbox without openat2: the same in steps.
-        Err(Errno::ENOSYS | Errno::EPERM) => open_in_steps(root, path),
+        // A kernel or a sandbox without openat2: the same in steps. And a symlink at the end is "no directory" here.
+        Err(Errno::ENOSYS | Errno::EPERM | Errno::ENOTDIR) => open_in_steps(root, path),
         Err(e) => Err(e.into()),
     }
 }
@@ -199,6 +199,8 @@ mod tests {
             open(&root, &RelPath::root()).unwrap();
             let through = open(&root, &path("way/in")).unwrap_err();
             assert_eq!(through.raw_os_error(), Some(libc::ELOOP));
+            let at_end = open(&root, &path("way")).unwrap_err();
+            assert_eq!(at_end.raw_os_error(), Some(libc::ELOOP));
             let missing = open(&root, &path("real/no")).unwrap_err();
             assert_eq!(missing.raw_os_error(), Some(libc::ENOENT));
         }

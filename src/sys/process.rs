@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -32,6 +33,8 @@ impl Process {
             .args(args)
             .envs(env.iter().map(|(name, value)| (name, value)))
             .current_dir("/")
+            // A Ctrl-C at our terminal is ours to answer.
+            .process_group(0)
             .stdin(Stdio::from(channel.into_fd()))
             .stdout(Stdio::null())
             .stderr(log);

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -26,7 +26,8 @@ impl Channel {
 
     /// The end this process was started with as standard input.
     pub fn from_stdin() -> io::Result<Channel> {
-        let stdin = nix::unistd::dup(io::stdin())?;
+        // Closes on exec, unlike the original: a process we start must not keep our end alive.
+        let stdin = io::stdin().as_fd().try_clone_to_owned()?;
         Ok(Channel(UnixStream::from(stdin)))
     }
 

@@ -44,11 +44,11 @@ fn a_change_of_names_moves_the_times_of_the_directory_and_ctime_of_the_node() {
             .unwrap();
     };
     assert_eq!(moves(&lab, file, rename), (false, true));
-    let unlink = || drop(lab.unlink(dir, &name("b"), WHO).unwrap());
+    let unlink = || _ = lab.unlink(dir, &name("b"), WHO).unwrap();
     assert_eq!(moves(&lab, file, unlink), (false, true));
-    let unlink = || drop(lab.unlink(dir, &name("c"), WHO).unwrap());
+    let unlink = || _ = lab.unlink(dir, &name("c"), WHO).unwrap();
     assert_eq!(moves(&lab, dir, unlink), both);
-    let rmdir = || drop(lab.rmdir(Ino::ROOT, &name("dir"), WHO).unwrap());
+    let rmdir = || _ = lab.rmdir(Ino::ROOT, &name("dir"), WHO).unwrap();
     lab.remember(dir);
     assert_eq!(moves(&lab, dir, rmdir), (false, true));
 }

@@ -83,7 +83,10 @@ pub(super) fn settle(node: &mut Node, stat: LiveStat) -> bool {
     node.live_stat = Some(stat);
     node.rev += 1;
     node.durable = false;
-    node.dirty = node.dirty.with(Dirty::BYTES);
+    // Without a name there is nobody to push to.
+    if node.nlink > 0 {
+        node.dirty = node.dirty.with(Dirty::BYTES);
+    }
     true
 }
 
@@ -163,7 +166,6 @@ impl Core {
             let id = self.add_sealed(txn, draft)?;
             keep_as(txn, &node, needs, id)?;
         }
-        // Without a name there is nobody to push to.
         if node.nlink > 0 {
             node.dirty = node.dirty.with(Dirty::BYTES);
         }
@@ -274,9 +276,6 @@ fn is_ready(node: &Node, epoch: Epoch) -> bool {
 pub(super) fn settle_written(open: &OpenNode, node: &mut Node, stat: LiveStat) {
     if settle(node, stat) {
         node.writer = open.last_writer.load(Ordering::SeqCst);
-    }
-    if node.nlink == 0 {
-        node.dirty = Dirty::CLEAN;
     }
 }
 

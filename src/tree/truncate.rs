@@ -61,7 +61,9 @@ impl Core {
         let begun = self.meta.write(|txn| {
             let mut node = txn.node(open.ino)?.ok_or(TreeError::NotFound)?;
             node.bytes = Bytes::Here;
-            node.dirty = node.dirty.with(Dirty::BYTES);
+            if node.nlink > 0 {
+                node.dirty = node.dirty.with(Dirty::BYTES);
+            }
             node.bytes_since = txn.epoch()?;
             node.fetched = Some(node.bytes_since);
             node.live_stat = Some(stat);

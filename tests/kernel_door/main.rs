@@ -251,6 +251,7 @@ assert read('.drift/base/d/e/f') == 'x\n' and read('d/.drift/server/e/f') == 'x\
 assert read('d/e/.drift/client/f') == 'x\n' and os.readlink('.drift/base/l') == 'g'
 assert read('.drift/conflicts') == ''
 assert os.stat('.drift/base/g').st_ino >= 1 << 62
+os.stat('.drift/client/g')
 open('g', 'w').write('changed\n')
 assert read('.drift/base/g') == 'y\n' and read('.drift/server/g') == 'y\n' and read('.drift/client/g') == 'changed\n'
 for number, call, *args in [

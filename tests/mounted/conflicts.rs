@@ -220,7 +220,7 @@ fn a_deletion_can_still_be_chosen() {
         return;
     }
     let rig = Rig::mounted(
-        |lower| sh("echo base > f; echo base > g", lower).clear(),
+        |lower| sh("echo base > f; echo base > g; echo more > h", lower).clear(),
         &[],
     );
     sh("cat f g", &rig.mnt);

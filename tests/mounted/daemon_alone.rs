@@ -1,5 +1,6 @@
 //! The daemon never touches the lower: proved by looking at every system call it makes.
 
+use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
 use crate::support::{Rig, can_mount, measured, read, sh, skip, wait_for};
@@ -51,25 +52,7 @@ fn no_call_of_the_daemon_names_the_lower() {
     let _ = strace.wait();
     let told = read(&trace);
     let lower = rig.lower.to_str().unwrap();
-    // Children (agents) are followed too: they are told apart by the execve that makes them.
-    // What an agent starts (its threads) is an agent's too.
-    let mut agents = std::collections::BTreeSet::new();
-    for line in told.lines() {
-        let Some((who, call)) = line.split_once(' ') else {
-            continue;
-        };
-        let call = call.trim_start();
-        if call.starts_with("execve(") {
-            agents.insert(who.to_string());
-        }
-        let started = (call.starts_with("clone") || call.starts_with("<... clone"))
-            .then(|| call.rsplit_once("= "))
-            .flatten()
-            .map(|(_, made)| made.trim().split(' ').next().unwrap_or(""));
-        if let Some(made) = started.filter(|_| agents.contains(who)) {
-            agents.insert(made.split('<').next().unwrap_or(made).to_string());
-        }
-    }
+    let agents = agents_in(&told);
     let mut calls = 0;
     for line in told.lines() {
         let Some((who, call)) = line.split_once(' ') else {
@@ -109,4 +92,48 @@ fn no_call_of_the_daemon_names_the_lower() {
     measured(&format!(
         "{calls} system calls of the daemon looked at, none on the lower"
     ));
+}
+
+/// Numbers of the processes and threads that are agents: children are followed too, and told apart by the execve that
+/// makes them; what those start are agents as well.
+fn agents_in(trace: &str) -> BTreeSet<String> {
+    let mut agents = BTreeSet::new();
+    let mut started = Vec::new();
+    for line in trace.lines() {
+        let Some((who, call)) = line.split_once(' ') else {
+            continue;
+        };
+        let call = call.trim_start();
+        if call.starts_with("execve(") {
+            agents.insert(who.to_string());
+        }
+        let starts = [
+            "clone(",
+            "clone3(",
+            "fork(",
+            "vfork(",
+            "<... clone",
+            "<... fork",
+            "<... vfork",
+        ];
+        if starts.iter().any(|start| call.starts_with(start))
+            && let Some((_, child)) = call.rsplit_once("= ")
+        {
+            started.push((
+                who.to_string(),
+                child.split_whitespace().next().unwrap_or("").to_string(),
+            ));
+        }
+    }
+    loop {
+        let more: Vec<String> = started
+            .iter()
+            .filter(|(who, child)| agents.contains(who) && !agents.contains(child))
+            .map(|(_, child)| child.clone())
+            .collect();
+        if more.is_empty() {
+            return agents;
+        }
+        agents.extend(more);
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::bed::{Bed, Client, View, assert_same};
 use crate::both_sides::every_version;
@@ -137,19 +137,27 @@ fn undisturbed() -> End {
 fn with_trouble(at: usize, trouble: Trouble, wanted: &End) -> bool {
     let bed = scenario();
     let calls = Arc::new(AtomicUsize::new(0));
-    let seen = calls.clone();
+    let armed = Arc::new(AtomicBool::new(true));
+    let (seen, live) = (calls.clone(), armed.clone());
     let client = bed.open_with(
         &move |posix: Posix| -> Arc<dyn Lower> {
-            Arc::new(Meddler::new(posix, at, Some(trouble), seen.clone()))
+            Arc::new(Meddler::new(
+                posix,
+                at,
+                Some(trouble),
+                seen.clone(),
+                live.clone(),
+            ))
         },
         None,
     );
     let run = catch_unwind(AssertUnwindSafe(|| client.re.run(&Mode::Sync)));
+    armed.store(false, Ordering::SeqCst);
     let reached = calls.load(Ordering::SeqCst) > at;
     // A refusal or a lost reply is met by the same client again, a death by a new one.
     let survivor = match run {
-        Ok(_) => client,
-        Err(_) => {
+        Ok(_) if !matches!(trouble, Trouble::DieBefore | Trouble::DieAfter) => client,
+        _ => {
             drop(client);
             bed.open()
         }

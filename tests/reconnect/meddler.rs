@@ -2,7 +2,7 @@
 //! carried out long after its caller was told that there is no answer.
 
 use std::fs::File;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use driftfs::lower::{
@@ -44,22 +44,25 @@ pub struct Meddler {
     at: usize,
     trouble: Option<Trouble>,
     calls: Arc<AtomicUsize>,
+    armed: Arc<AtomicBool>,
     late: Mutex<Vec<Later>>,
 }
 
 impl Meddler {
-    /// Call number `at` goes wrong. All calls are counted in `calls`.
+    /// Call number `at` goes wrong, while `armed`. All calls are counted in `calls`.
     pub fn new(
         posix: Posix,
         at: usize,
         trouble: Option<Trouble>,
         calls: Arc<AtomicUsize>,
+        armed: Arc<AtomicBool>,
     ) -> Meddler {
         Meddler {
             posix: Arc::new(posix),
             at,
             trouble,
             calls,
+            armed,
             late: Mutex::default(),
         }
     }
@@ -71,7 +74,8 @@ impl Meddler {
         late: Option<Later>,
     ) -> Answer<T> {
         let number = self.calls.fetch_add(1, Ordering::SeqCst);
-        let trouble = self.trouble.filter(|_| number == self.at);
+        let armed = self.armed.load(Ordering::SeqCst);
+        let trouble = self.trouble.filter(|_| armed && number == self.at);
         match trouble {
             None => act(&self.posix),
             Some(Trouble::DieBefore) => die(),

@@ -185,11 +185,11 @@ impl Job<'_> {
         Ok(now.is_some_and(|now| self.somebody_between(&kept, &now)))
     }
 
-    /// A rename over an object stamps both with the same moment. A kept object whose ctime lies apart lost its name to
-    /// somebody else before us, and that one's version is what our rename removed.
+    /// A rename over an object stamps both with the same moment (the replaced one a tick later at most). A kept object
+    /// with an earlier ctime lost its name to somebody else before us, and that one's version is what our rename removed.
     fn somebody_between(&self, kept: &Observed, now: &Observed) -> bool {
         let knows = matches!(self.opened.family, Family::Local | Family::Nfs);
-        knows && self.opened.mask.ctime && apart(kept.stamp.ctime, now.stamp.ctime) > 1_000_000
+        knows && self.opened.mask.ctime && later_by(now.stamp.ctime, kept.stamp.ctime) > 100_000
     }
 
     fn moves(&self) -> Answer<()> {
@@ -213,10 +213,10 @@ impl Job<'_> {
     }
 }
 
-/// Nanoseconds between two moments.
-fn apart(a: Time, b: Time) -> u64 {
-    let sec = a.sec.abs_diff(b.sec).min(3600) as i64 * if a.sec < b.sec { -1 } else { 1 };
-    (sec * 1_000_000_000 + i64::from(a.nsec) - i64::from(b.nsec)).unsigned_abs()
+/// Nanoseconds by which `a` is later than `b`.
+fn later_by(a: Time, b: Time) -> i64 {
+    let sec = (a.sec - b.sec).clamp(-3600, 3600);
+    sec * 1_000_000_000 + i64::from(a.nsec) - i64::from(b.nsec)
 }
 
 #[cfg(test)]
@@ -226,8 +226,8 @@ mod tests {
     #[test]
     fn moments_apart_are_counted_over_the_second() {
         let at = |sec, nsec| Time { sec, nsec };
-        assert_eq!(apart(at(10, 1), at(9, 999_999_999)), 2);
-        assert_eq!(apart(at(9, 999_999_999), at(10, 1)), 2);
-        assert_eq!(apart(at(5, 7), at(5, 7)), 0);
+        assert_eq!(later_by(at(10, 1), at(9, 999_999_999)), 2);
+        assert_eq!(later_by(at(9, 999_999_999), at(10, 1)), -2);
+        assert_eq!(later_by(at(5, 7), at(5, 7)), 0);
     }
 }

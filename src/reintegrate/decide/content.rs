@@ -69,7 +69,13 @@ fn pull(object: &Object, server: &Version) -> Content {
 /// Both changed it. Only a file with all three contents at hand can go to a driver; a stored conflict is not tried again.
 fn both(object: &Object, base: &Version, client: &Version, server: &Version) -> Content {
     let file = client.attrs.kind == Kind::File;
-    let known = [base, client, server].iter().all(|v| v.readable);
+    if file && !server.readable {
+        return Content::Waits(
+            "changed here and on the server, but its contents there cannot be read: see its rights there, then `driftfs sync`"
+                .into(),
+        );
+    }
+    let known = [base, client].iter().all(|v| v.readable);
     if !file || !known || object.standing.is_some() {
         return Content::Clash;
     }

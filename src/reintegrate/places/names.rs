@@ -1,6 +1,6 @@
 //! No name is held twice.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{TREES, Wanted};
 use crate::model::ConflictKind;
@@ -56,9 +56,12 @@ fn crowds(wanted: &Wanted<'_>) -> Vec<Crowd> {
     if holders.is_empty() {
         return Vec::new();
     }
+    // Most directories get nothing new, and their names need not be looked at one by one.
+    let busy: HashSet<Key> = holders.keys().map(|(_, (parent, _))| *parent).collect();
     for key in wanted.u.keys().skip(1) {
         for tree in TREES {
-            for place in wanted.then(tree, key).into_iter().flatten() {
+            let places = wanted.then(tree, key).into_iter().flatten();
+            for place in places.filter(|place| busy.contains(&place.parent)) {
                 let slot = (tree, wanted.u.slot(tree, place));
                 if let Some(found) = holders.get_mut(&slot) {
                     found.insert(key);

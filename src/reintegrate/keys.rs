@@ -1,0 +1,95 @@
+//! One key per object of the universe, and what each side calls it.
+
+use std::collections::HashMap;
+
+use super::build::Joined;
+use super::trees::Sid;
+use super::universe::{Key, Place};
+use crate::model::{Bid, Ino, Name};
+
+/// Who is what on each side.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Ids {
+    pub(super) bid: Option<Bid>,
+    pub(super) ino: Option<Ino>,
+    pub(super) sid: Option<Sid>,
+}
+
+/// Keys by what each side calls an object.
+pub(super) struct Keys {
+    pub(super) ids: Vec<Ids>,
+    of_base: HashMap<Bid, Key>,
+    of_live: HashMap<Ino, Key>,
+    of_server: HashMap<Sid, Key>,
+}
+
+impl Keys {
+    /// Base objects first (the root is the first of them), then what is new here, then what is new on the server.
+    pub(super) fn new(joined: &Joined<'_>) -> Keys {
+        let mut keys = Keys {
+            ids: Vec::new(),
+            of_base: HashMap::new(),
+            of_live: HashMap::new(),
+            of_server: HashMap::new(),
+        };
+        let made_here: HashMap<Ino, Sid> =
+            joined.both.iter().map(|(sid, ino)| (*ino, *sid)).collect();
+        for bid in joined.base.in_order() {
+            keys.add(Ids {
+                bid: Some(bid),
+                ino: joined.heirs.heir_of.get(&bid).copied(),
+                sid: joined.identity.server_of.get(&bid).copied(),
+            });
+        }
+        for ino in joined.live.in_order() {
+            if !keys.of_live.contains_key(&ino) {
+                keys.add(Ids {
+                    bid: None,
+                    ino: Some(ino),
+                    sid: made_here.get(&ino).copied(),
+                });
+            }
+        }
+        for (sid, _) in joined.server.all() {
+            if !keys.of_server.contains_key(&sid) && !joined.strangers.contains(&sid) {
+                keys.add(Ids {
+                    sid: Some(sid),
+                    ..Ids::default()
+                });
+            }
+        }
+        keys
+    }
+
+    fn add(&mut self, ids: Ids) {
+        let key = Key(self.ids.len());
+        if let Some(bid) = ids.bid {
+            self.of_base.insert(bid, key);
+        }
+        if let Some(ino) = ids.ino {
+            self.of_live.insert(ino, key);
+        }
+        if let Some(sid) = ids.sid {
+            self.of_server.insert(sid, key);
+        }
+        self.ids.push(ids);
+    }
+
+    pub(super) fn at_base(&self, dir: Bid, name: &Name) -> Option<Place> {
+        let parent = *self.of_base.get(&dir)?;
+        let name = name.clone();
+        Some(Place { parent, name })
+    }
+
+    pub(super) fn at_live(&self, dir: Ino, name: &Name) -> Option<Place> {
+        let parent = *self.of_live.get(&dir)?;
+        let name = name.clone();
+        Some(Place { parent, name })
+    }
+
+    pub(super) fn at_server(&self, dir: Sid, name: &Name) -> Option<Place> {
+        let parent = *self.of_server.get(&dir)?;
+        let name = name.clone();
+        Some(Place { parent, name })
+    }
+}
