@@ -98,6 +98,13 @@ impl Rows<'_> {
         Ok(deep.into_iter().take(limit).map(|(_, ino)| ino).collect())
     }
 
+    /// How many directories are not listed yet.
+    pub fn count_unlisted(&self) -> Result<u64> {
+        let query = "SELECT count(*) FROM node WHERE kind = 2 AND listed IS NULL AND nlink > 0";
+        let count = self.one("node", query, [], |c| c.number(0))?;
+        Ok(count.unwrap_or(0))
+    }
+
     /// The node as it was in `epoch`; `None` if it did not exist then.
     pub fn node_at(&self, epoch: Epoch, ino: Ino) -> Result<Option<Node>> {
         let query = concat!(
