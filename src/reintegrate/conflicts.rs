@@ -172,8 +172,11 @@ fn path_of(
 fn is_about(old: &Conflict, new: &Conflict) -> bool {
     let same_bid = old.bid.is_some() && old.bid == new.bid;
     let same_ino = old.ino.is_some() && old.ino == new.ino;
-    let same_path = old.bid.is_none() && new.bid.is_none() && old.path == new.path;
-    old.kind == new.kind && (same_bid || same_ino || same_path)
+    let here = old.path == new.path;
+    let same_path = old.bid.is_none() && new.bid.is_none() && here;
+    // An object with several names may be in the way of another one at each.
+    let named = old.kind != ConflictKind::Occupied || here;
+    old.kind == new.kind && named && (same_bid || same_ino || same_path)
 }
 
 /// True when the stored terms are about the same versions and have a proposal besides.
@@ -236,7 +239,9 @@ pub fn drop_settled(
     for conflict in txn.conflicts()? {
         let keys = keys_of(universe, &conflict);
         let again = planned.iter().any(|clash| {
+            let named = clash.kind != ConflictKind::Occupied || clash.path == conflict.path;
             clash.kind == conflict.kind
+                && named
                 && (keys.contains(&clash.key) || clash.other.is_some_and(|key| keys.contains(&key)))
         });
         let unknown = keys

@@ -330,6 +330,14 @@ fn decide_all(bed: &Bed, world: &mut World) -> usize {
             );
             return decided;
         }
+        if round == 18 && std::env::var_os("DRIFTFS_SEED").is_some() {
+            eprintln!("{:#?}", client.re.preview());
+            let rows = client.tree.meta().read(|rows| rows.conflicts()).unwrap();
+            rows.iter()
+                .for_each(|row| eprintln!("{} {}", row.path, row.terms));
+            eprintln!("client {:#?}", client.view_names().keys());
+            eprintln!("server {:#?}", bed.server_view().keys());
+        }
         assert!(round < 19, "it never settles: {report:#?}");
         for conflict in &report.conflicts {
             // Later rounds take the client's always: taking turns could go on for ever.
@@ -338,7 +346,11 @@ fn decide_all(bed: &Bed, world: &mut World) -> usize {
                 false => Take::Client,
             };
             let path: &RelPath = &conflict.path;
-            decided += usize::from(resolve(&client.tree, path, take).is_ok());
+            let done = resolve(&client.tree, path, take);
+            if std::env::var_os("DRIFTFS_SEED").is_some() {
+                eprintln!("  {path}: {take:?} {done:?}");
+            }
+            decided += usize::from(done.is_ok());
         }
     }
     decided
