@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn the_id_on_the_share_outweighs_where_it_is_mounted_from() {
-        let known = inner(&probe(Some("a"), "nas:/x", 2, false), true);
+        let known = inner(&probe(Some("a"), "nas:/x", 2, false));
         let moved = probe(Some("a"), "nas2:/y", 9, false);
         assert_eq!(known.judge(&moved, true), Verdict::Ours(true));
         let other = probe(Some("b"), "nas:/x", 2, false);
@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_share_known_by_its_id_may_be_emptied_and_the_brake_decides() {
-        let known = inner(&probe(Some("a"), "nas:/x", 2, false), true);
+        let known = inner(&probe(Some("a"), "nas:/x", 2, false));
         let emptied = probe(Some("a"), "nas:/x", 2, true);
         assert_eq!(known.judge(&emptied, true), Verdict::Ours(false));
     }

@@ -6,18 +6,18 @@ use std::time::{Duration, Instant};
 
 use driftfs::fetch::{Fetch, FetchError};
 use driftfs::link::Link;
-use driftfs::lower::{Lower, Posix};
+use driftfs::lower::{Fake, Posix};
 use driftfs::meta::{BaseNode, Meta, Node};
 use driftfs::model::{Cookie, Ino, Kind, Name, RelPath, Who};
 use driftfs::objects::Objects;
-use driftfs::reintegrate::scan::{Scan, Scope, scan};
+use driftfs::reintegrate::scan::{Scan, ScanError, Scope, scan};
 use driftfs::reintegrate::universe::{Object, Server, Version};
 use driftfs::tree::{NewNode, Tree};
 
 pub struct Bed {
     dir: tempfile::TempDir,
     pub tree: Arc<Tree>,
-    pub lower: Arc<dyn Lower>,
+    pub lower: Arc<Fake>,
     pub link: Arc<Link>,
     pub fetch: Fetch,
 }
@@ -42,7 +42,7 @@ impl Bed {
         let meta = Arc::new(Meta::open(&state).unwrap());
         let objects = Arc::new(Objects::open(&state).unwrap());
         let tree = Arc::new(Tree::open(meta, objects).unwrap());
-        let lower: Arc<dyn Lower> = Arc::new(Posix::new(&share, "test"));
+        let lower = Arc::new(Fake::new(Posix::new(&share, "test")));
         let link = Arc::new(Link::connected());
         let fetch = Fetch::new(tree.clone(), lower.clone(), link.clone());
         Bed {
@@ -159,18 +159,15 @@ impl Bed {
         made.unwrap().node.ino
     }
 
-    pub fn scan(&self, scope: Scope) -> Scan {
+    pub fn try_scan(&self, scope: Scope) -> Result<Scan, ScanError> {
         let mask = self.fetch.mask().unwrap();
+        let lower = self.lower.as_ref();
         let standing = |_: &_, _: &_| false;
-        scan(
-            &self.tree,
-            &*self.lower,
-            &self.fetch,
-            mask,
-            scope,
-            &standing,
-        )
-        .unwrap()
+        scan(&self.tree, lower, &self.fetch, mask, scope, &standing)
+    }
+
+    pub fn scan(&self, scope: Scope) -> Scan {
+        self.try_scan(scope).unwrap()
     }
 }
 

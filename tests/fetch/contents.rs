@@ -2,6 +2,7 @@
 
 use driftfs::fetch::FetchError;
 use driftfs::link::Event;
+use driftfs::lower::Call;
 use driftfs::model::Bytes;
 
 use crate::bed::{Bed, soon};
@@ -75,5 +76,6 @@ fn many_callers_of_one_file_all_get_it() {
         }
     });
     assert_eq!(bed.node("f").unwrap().bytes, Bytes::Here);
+    assert_eq!(bed.lower.calls_of(Call::Read), 1);
     assert_eq!(bed.tree.meta().read(|rows| rows.garbage()).unwrap(), []);
 }

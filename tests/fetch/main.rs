@@ -3,5 +3,6 @@
 mod again;
 mod bed;
 mod contents;
+mod faults;
 mod names;
 mod scanning;

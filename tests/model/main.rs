@@ -167,6 +167,13 @@ fn history(seed: u64, rounds: usize, tally: &mut Tally) {
             rig.run(&["st"])
         );
         all(&rig.mnt, false).iter().for_each(|p| drop(fs::read(p)));
+        let agreed: BTreeSet<Vec<u8>> = {
+            let theirs: BTreeSet<Vec<u8>> = below.contents().into_values().collect();
+            here.contents()
+                .into_values()
+                .filter(|bytes| theirs.contains(bytes))
+                .collect()
+        };
         rig.offline();
         let (c, s) = match random.u8(..5) {
             0 => (random.usize(1..12), 0),
@@ -206,8 +213,9 @@ fn history(seed: u64, rounds: usize, tally: &mut Tally) {
         let found = reachable(&rig);
         for (side, contents) in [("here", &mine), ("below", &theirs)] {
             for (path, bytes) in contents {
+                // What both sides had is the other side's to replace or remove.
                 assert!(
-                    found.contains(bytes),
+                    agreed.contains(bytes) || found.contains(bytes),
                     "{context}: lost what was {side} at {}: {:?}",
                     path.display(),
                     String::from_utf8_lossy(&bytes[..bytes.len().min(24)])
@@ -266,6 +274,7 @@ fn history(seed: u64, rounds: usize, tally: &mut Tally) {
 
 /// Resolves everything, by one word or the other, until nothing is left; both sides are equal then.
 fn resolve_all(rig: &Rig, random: &mut fastrand::Rng, tally: &mut Tally, context: &str) {
+    let mut said = String::new();
     for _ in 0..8 {
         let told = rig.json(&["conflicts"]);
         let conflicts = told["conflicts"].as_array().unwrap();
@@ -277,16 +286,19 @@ fn resolve_all(rig: &Rig, random: &mut fastrand::Rng, tally: &mut Tally, context
             let path = rig.mnt.join(conflict["path"].as_str().unwrap());
             let word = ["client", "server", "client", "both"][random.usize(..4)];
             let ran = rig.run(&["resolve", "--take", word, "--", path.to_str().unwrap()]);
+            said += &format!("{word} {}: {}{}", path.display(), ran.out, ran.err);
             if ran.code != 0 {
-                rig.run(&["resolve", "--take", "client", "--", path.to_str().unwrap()]);
+                let path = path.to_str().unwrap();
+                let ran = rig.run(&["resolve", "--take", "client", "--", path]);
+                said += &format!("client {path}: {}{}", ran.out, ran.err);
             }
         }
-        rig.online();
+        said += &rig.online().out;
     }
     let left = rig.json(&["conflicts"]);
     assert!(
         left["conflicts"].as_array().unwrap().is_empty(),
-        "{context}: cannot be resolved: {left}"
+        "{context}: cannot be resolved: {left}\n{said}"
     );
     let code = rig.online().code;
     assert_eq!(

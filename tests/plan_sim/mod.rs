@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use driftfs::model::Kind;
 use driftfs::reintegrate::steps::Side;
 
+#[allow(unused_imports)]
 pub use apply::{Outcome, Run};
 pub use edit::Op;
 #[allow(unused_imports)]

@@ -198,7 +198,7 @@ pub(super) fn fence(
             )?;
         }
         into.sync()?;
-        drop_probes(&tx);
+        drop_scraps(&tx);
         match sys::dir::rmdir_in(&all, &dir_name(client, from)) {
             Err(e) if is(&e, no::ENOTEMPTY) || is(&e, no::EEXIST) => {}
             Err(e) if is(&e, no::ENOENT) => return held(opened, &into),
@@ -227,10 +227,10 @@ fn carry(opened: &Opened, from: &Tx, to: &Tx, slot: Slot, label: &str) -> Answer
     }
 }
 
-/// Files of a trial exchange that was interrupted.
-fn drop_probes(tx: &Tx) {
-    for probe in moves::TRIALS {
-        let _ = sys::dir::unlink_in(&tx.dir, OsStr::new(probe));
+/// What an interrupted call left beside the slots.
+fn drop_scraps(tx: &Tx) {
+    for scrap in moves::SCRAPS {
+        let _ = sys::dir::unlink_in(&tx.dir, OsStr::new(scrap));
     }
 }
 
@@ -252,7 +252,7 @@ pub(super) fn end(
         None => drop_or_keep(opened, &tx, Slot::Old, &spare)?,
     }
     drop_or_keep(opened, &tx, Slot::New, &spare)?;
-    drop_probes(&tx);
+    drop_scraps(&tx);
     let all = opened.dir(&tx_root())?;
     let gone = remove(&all, &dir_name(client, attempt), Kind::Dir);
     gone.and_then(|()| sys::dir::sync_dir(&all))

@@ -11,7 +11,11 @@ use crate::lower::error::{is, is_unsupported, no};
 use crate::sys::{self, dir::Onto};
 
 /// Names of the two files of a trial exchange.
-pub(super) const TRIALS: [&str; 2] = ["try1", "try2"];
+const TRIALS: [&str; 2] = ["try1", "try2"];
+/// A file that is being written, where it must not have the name of a slot yet.
+pub(super) const DRAFT: &str = "draft";
+/// All that an interrupted call may leave beside the slots; of no worth to anybody.
+pub(super) const SCRAPS: [&str; 3] = [TRIALS[0], TRIALS[1], DRAFT];
 
 /// Renames to a name that must be free; `EEXIST` when it is not. Where the server cannot promise that (NFS), a look right
 /// before must do.

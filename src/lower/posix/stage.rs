@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use super::attempt::{self, Tx};
 use super::root::{Family, Opened};
-use super::{attrs, look};
+use super::{attrs, look, moves};
 use crate::lower::error::{is, local, meaning, no};
 use crate::lower::{Answer, Done, LowerError, New, SetAttrs, Slot, progress};
 use crate::model::{Hash, Kind};
-use crate::sys::{self, CopyError};
+use crate::sys::{self, CopyError, dir::Onto};
 
 /// Makes `new` in slot `new`: written, synced, attributes set, looked at again.
 pub(super) fn stage(opened: &Opened, tx: &Tx, new: &New, bytes: Option<&File>) -> Answer<Done> {
@@ -84,6 +84,35 @@ fn answers(opened: &Opened) -> bool {
 /// Writes a file and closes it: SMB moves mtime at close, so attributes come after that.
 fn write(opened: &Opened, tx: &Tx, name: &OsStr, bytes: Option<&File>) -> Answer<Option<Hash>> {
     let fail = |e| meaning("write", &tx.path, e);
+    // SMB clients put closing off for a second, and mtime would move then, over the one we set. A rename makes them close.
+    let draft = match opened.family {
+        Family::Smb => OsStr::new(moves::DRAFT),
+        _ => name,
+    };
+    if draft != name {
+        attempt::remove(&tx.dir, draft, Kind::File).map_err(fail)?;
+    }
+    let (hash, size) = fill(opened, tx, draft, bytes)?;
+    if draft != name {
+        sys::dir::rename_between(&tx.dir, draft, &tx.dir, name, Onto::Replace).map_err(fail)?;
+    }
+    let stat = sys::statx_in(&tx.dir, name).map_err(fail)?;
+    if stat.attrs.size != size {
+        let there = stat.attrs.size;
+        return Err(LowerError::Link {
+            what: format!("write {}", tx.path),
+            why: format!("{size} bytes were written and {there} are there"),
+        });
+    }
+    if size > 0 {
+        opened.learn_clock(stat.attrs.mtime);
+    }
+    Ok(Some(hash))
+}
+
+/// Makes the file `name` with these bytes, synced and closed.
+fn fill(opened: &Opened, tx: &Tx, name: &OsStr, bytes: Option<&File>) -> Answer<(Hash, u64)> {
+    let fail = |e| meaning("write", &tx.path, e);
     let file = sys::create_at(&tx.dir, name.as_ref(), 0o600).map_err(fail)?;
     let empty;
     let from = match bytes {
@@ -96,7 +125,7 @@ fn write(opened: &Opened, tx: &Tx, name: &OsStr, bytes: Option<&File>) -> Answer
     let mut flush = Flush::new(opened, &file);
     let copied = sys::copy_hashed(from, &file, &mut || flush.chunk());
     let flushed = flush.failed;
-    let (hash, size) = copied.map_err(|e| match e {
+    let made = copied.map_err(|e| match e {
         CopyError::From(e) => local(e),
         CopyError::To(e) => fail(e),
     })?;
@@ -105,21 +134,7 @@ fn write(opened: &Opened, tx: &Tx, name: &OsStr, bytes: Option<&File>) -> Answer
     // Only a sync makes a write count on a network file system.
     sys::sync(&file).map_err(fail)?;
     progress::beat();
-    drop(file);
-    let stat = sys::statx_in(&tx.dir, name).map_err(fail)?;
-    if stat.attrs.size != size {
-        return Err(LowerError::Link {
-            what: format!("write {}", tx.path),
-            why: format!(
-                "{size} bytes were written and {} are there",
-                stat.attrs.size
-            ),
-        });
-    }
-    if size > 0 {
-        opened.learn_clock(stat.attrs.mtime);
-    }
-    Ok(Some(hash))
+    Ok(made)
 }
 
 /// Sends bytes on their way while they are written, so that the last sync finds little to do and a long upload gives signs of
