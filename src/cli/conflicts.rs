@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::exit::{Exit, Outcome};
 use super::locate;
-use super::output::Out;
+use super::output::{Out, short};
 use super::st::unexpected;
 use crate::control::{Answer, ConflictItem, Conflicts, Request};
 
@@ -29,7 +29,9 @@ fn text(all: &Conflicts) -> String {
             .collect();
         format!(
             "{}   {}   since {}\n{variants}",
-            item.path.path, item.kind, item.since
+            item.path.path,
+            item.kind,
+            short(&item.since)
         )
     };
     let mut text: String = all.conflicts.iter().map(one).collect();

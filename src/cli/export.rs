@@ -28,5 +28,9 @@ pub(super) fn run(args: &Args, out: &Out) -> Outcome {
     let done = rescue::export(&args.state, &args.out, args.all_dirty)
         .map_err(|error| Failure::error(error.to_string()))?;
     out.show(&done, |done| done.to_string());
-    Ok(Exit::Done)
+    Ok(if done.is_complete() {
+        Exit::Done
+    } else {
+        Exit::Partly
+    })
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::exit::{Exit, Outcome};
 use super::locate;
-use super::output::Out;
+use super::output::{Out, short};
 use super::st::unexpected;
 use crate::control::{Answer, Log, LogItem, Request};
 
@@ -45,7 +45,10 @@ fn text(log: &Log) -> String {
         };
         format!(
             "{}  {:<10} {:<20} {}{detail}\n",
-            item.time, item.verb, who, item.path.path
+            short(&item.time),
+            item.verb,
+            who,
+            item.path.path
         )
     };
     log.records.iter().map(line).collect()

@@ -59,6 +59,7 @@ struct Mounted {
     state_dir: String,
     pid: u32,
     link: String,
+    why: String,
 }
 
 pub(super) fn run(args: &Args, out: &Out) -> Outcome {
@@ -89,6 +90,7 @@ pub(super) fn run(args: &Args, out: &Out) -> Outcome {
         state_dir: JsonPath::host(&ready.state_dir).path,
         pid: ready.pid,
         link: ready.link,
+        why: ready.why,
     };
     out.show(&shown, text);
     Ok(Exit::Done)
@@ -96,9 +98,12 @@ pub(super) fn run(args: &Args, out: &Out) -> Outcome {
 
 fn text(mounted: &Mounted) -> String {
     let offline = if mounted.link == "disconnected" {
-        "\n  the server is not reachable now: everything kept here works, and is merged when it is back"
+        format!(
+            "\n  {}\n  everything kept here works, and is merged when the server is back",
+            mounted.why
+        )
     } else {
-        ""
+        String::new()
     };
     format!(
         "{} is shown at {}\n  kept in {}{offline}",

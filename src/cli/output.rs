@@ -77,6 +77,14 @@ pub(super) fn size(bytes: u64) -> String {
     }
 }
 
+/// A time of the protocol as people read it: to the second.
+pub(super) fn short(time: &str) -> String {
+    match time.split_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => time.to_owned(),
+    }
+}
+
 /// `1 change`, `2 changes`.
 pub(super) fn count(n: usize, one: &str) -> String {
     if n == 1 {
@@ -104,6 +112,12 @@ pub(super) fn reasons(title: &str, items: &[PathReason]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_shown_to_the_second() {
+        assert_eq!(short("2026-11-21T13:29:23.8Z"), "2026-11-21T13:29:23Z");
+        assert_eq!(short("2026-11-21T13:29:23Z"), "2026-11-21T13:29:23Z");
+    }
 
     #[test]
     fn sizes_are_readable() {

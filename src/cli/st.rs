@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::exit::{Exit, Failure, Outcome};
 use super::locate;
-use super::output::{Out, count, reasons, size};
+use super::output::{Out, count, reasons, short, size};
 use crate::control::{Answer, Request, Status};
 
 #[derive(clap::Args)]
@@ -54,7 +54,10 @@ fn verdict(status: &Status) -> Exit {
 fn text(status: &Status) -> String {
     let mut lines = vec![format!(
         "{}   {} since {}   {}",
-        status.mount, status.link.state, status.link.since, status.lower
+        status.mount,
+        status.link.state,
+        short(&status.link.since),
+        status.lower
     )];
     if !status.link.why.is_empty() {
         lines.push(format!("  {}", status.link.why));

@@ -80,6 +80,8 @@ pub struct Ready {
     pub pid: u32,
     /// State of the link.
     pub link: String,
+    /// A sentence, empty while connected.
+    pub why: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -91,6 +93,7 @@ enum Report {
         state_dir: JsonPath,
         pid: u32,
         link: String,
+        why: String,
     },
     Failed(StartError),
 }
@@ -125,12 +128,14 @@ fn understand(said: &[u8]) -> Result<Ready, StartError> {
             state_dir,
             pid,
             link,
+            why,
         }) => Ok(Ready {
             mount: mount.os().into(),
             lower: lower.os().into(),
             state_dir: state_dir.os().into(),
             pid,
             link,
+            why,
         }),
         Ok(Report::Failed(error)) => Err(error),
         Err(_) => Err(StartError::Failed(
@@ -200,6 +205,7 @@ fn ready(ready: Ready) -> Report {
         state_dir: JsonPath::host(&ready.state_dir),
         pid: ready.pid,
         link: ready.link,
+        why: ready.why,
     }
 }
 
@@ -215,6 +221,7 @@ mod tests {
             state_dir: "/s".into(),
             pid: 7,
             link: "connected".into(),
+            why: String::new(),
         });
         let said = serde_json::to_vec(&report).unwrap();
         assert_eq!(understand(&said).unwrap().pid, 7);

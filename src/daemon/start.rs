@@ -85,12 +85,14 @@ impl Running {
     /// What the command that started us tells the person.
     pub(super) fn ready(&self) -> Ready {
         let place = &self.engine.place;
+        let (link, _, why) = self.engine.link.told();
         Ready {
             mount: place.mount.clone(),
             lower: place.lower.clone(),
             state_dir: place.state.clone(),
             pid: std::process::id(),
-            link: self.engine.link.state().word().into(),
+            link: link.word().into(),
+            why,
         }
     }
 }
