@@ -8,6 +8,7 @@ use super::report::Disagreement;
 use super::steps::{Action, Clash, Plan};
 use super::trouble::Stop;
 use super::universe::{Key, Server, Version};
+use crate::meta::Conflict;
 use crate::model::{ConflictKind, Kind, ObjectId, Stamp};
 use crate::variants::Proposal;
 
@@ -24,12 +25,17 @@ impl Job<'_> {
 
     /// True when the same conflict is stored and neither side changed since.
     fn stands(&self, clash: &Clash) -> Result<bool, Stop> {
-        let Some(id) = self.universe.get(clash.key).standing else {
+        let object = self.universe.get(clash.key);
+        if object.standing.is_none() {
             return Ok(false);
-        };
+        }
         let stored = self.hand.on.read(|rows| Ok(rows.conflicts()?))?;
-        let same =
-            |conflict: &crate::meta::Conflict| conflict.id == id && conflict.kind == clash.kind;
+        let same = |row: &Conflict| {
+            let about = (row.bid.is_some() && row.bid == object.bid)
+                || (row.ino.is_some() && row.ino == object.ino);
+            let named = row.kind != ConflictKind::Occupied || row.path == clash.path;
+            row.kind == clash.kind && about && named
+        };
         Ok(stored.iter().any(same))
     }
 

@@ -44,7 +44,7 @@ impl Found<'_> {
             kind: self.kind,
             ino: object.ino,
             bid: object.bid,
-            path: self.path.clone(),
+            path: contested(&terms).unwrap_or_else(|| self.path.clone()),
             since: self.when,
             objects: terms.objects(),
             terms: terms.json(),
@@ -135,6 +135,18 @@ impl Found<'_> {
     }
 }
 
+/// The name two objects are after: one holds it here, the other on the server. An object may have further names.
+fn contested(terms: &Terms) -> Option<RelPath> {
+    let second = &terms.other.as_ref()?.terms;
+    let places = |term: &Option<Term>| term.as_ref().map_or(Vec::new(), |t| t.places.clone());
+    let shared = |here: &Terms, there: &Terms| {
+        let theirs = places(&there.server);
+        let mut ours = places(&here.client).into_iter();
+        ours.find(|path| theirs.contains(path))
+    };
+    shared(terms, second).or_else(|| shared(second, terms))
+}
+
 /// The path of a place on one side; `None` when it leads nowhere there.
 fn path_of(
     universe: &Universe,
@@ -160,8 +172,11 @@ fn path_of(
 fn is_about(old: &Conflict, new: &Conflict) -> bool {
     let same_bid = old.bid.is_some() && old.bid == new.bid;
     let same_ino = old.ino.is_some() && old.ino == new.ino;
-    let same_path = old.bid.is_none() && new.bid.is_none() && old.path == new.path;
-    old.kind == new.kind && (same_bid || same_ino || same_path)
+    let here = old.path == new.path;
+    let same_path = old.bid.is_none() && new.bid.is_none() && here;
+    // An object with several names may be in the way of another one at each.
+    let named = old.kind != ConflictKind::Occupied || here;
+    old.kind == new.kind && named && (same_bid || same_ino || same_path)
 }
 
 /// True when the stored terms are about the same versions and have a proposal besides.
@@ -224,7 +239,9 @@ pub fn drop_settled(
     for conflict in txn.conflicts()? {
         let keys = keys_of(universe, &conflict);
         let again = planned.iter().any(|clash| {
+            let named = clash.kind != ConflictKind::Occupied || clash.path == conflict.path;
             clash.kind == conflict.kind
+                && named
                 && (keys.contains(&clash.key) || clash.other.is_some_and(|key| keys.contains(&key)))
         });
         let unknown = keys

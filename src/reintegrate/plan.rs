@@ -56,12 +56,27 @@ fn clashes(wanted: &Wanted<'_>) -> Vec<Clash> {
                 key,
                 other: *other,
                 kind: *kind,
-                path: path_of(wanted.u, key),
+                path: other
+                    .and_then(|other| contested(wanted.u, key, other))
+                    .unwrap_or_else(|| path_of(wanted.u, key)),
                 rule,
             });
         }
     }
     all
+}
+
+/// The live path of the name that one object has here and another one has on the server.
+fn contested(u: &Universe, key: Key, other: Key) -> Option<RelPath> {
+    let theirs: Vec<_> = u
+        .now(Side::Server, other)?
+        .iter()
+        .map(|place| u.slot(Side::Server, place))
+        .collect();
+    let ours = u.now(Side::Client, key)?.iter();
+    let mut shared = ours.filter(|place| theirs.contains(&u.slot(Side::Client, place)));
+    let place = shared.next()?;
+    Some(path_in(u, Side::Client, place.parent)?.join(&place.name))
 }
 
 fn pending(wanted: &Wanted<'_>) -> Vec<Problem> {

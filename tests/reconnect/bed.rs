@@ -415,11 +415,51 @@ impl Client {
     pub fn view(&self) -> View {
         let mut view = View::new();
         let mut firsts = BTreeMap::new();
-        self.walk(Ino::ROOT, "", &mut view, &mut firsts);
+        self.walk(Ino::ROOT, "", true, &mut view, &mut firsts);
         view
     }
 
-    fn walk(&self, dir: Ino, at: &str, view: &mut View, firsts: &mut BTreeMap<Ino, String>) {
+    /// Fetches what can be had.
+    pub fn fetch_all(&self) {
+        for (path, shown) in self.view_names() {
+            if shown.kind == Kind::File {
+                let _ = self.fetch.bytes(self.ino(&path), soon());
+            }
+        }
+    }
+
+    /// The live tree without asking the server: contents that are not here are left out.
+    pub fn view_known(&self) -> View {
+        let absent = |path: &str| {
+            let node = self.tree.stat(self.ino(path)).expect("stat").node;
+            node.attrs.kind == Kind::File && node.bytes == driftfs::model::Bytes::Absent
+        };
+        let mut view = self.view_names();
+        view.retain(|path, _| !absent(path));
+        for (path, shown) in &mut view {
+            if shown.kind == Kind::File {
+                shown.content = self.read(path);
+            }
+        }
+        view
+    }
+
+    /// The live tree's names; files look empty.
+    pub fn view_names(&self) -> View {
+        let mut view = View::new();
+        let mut firsts = BTreeMap::new();
+        self.walk(Ino::ROOT, "", false, &mut view, &mut firsts);
+        view
+    }
+
+    fn walk(
+        &self,
+        dir: Ino,
+        at: &str,
+        contents: bool,
+        view: &mut View,
+        firsts: &mut BTreeMap<Ino, String>,
+    ) {
         self.fetch.names(dir, soon()).expect("names");
         let mut entries = self
             .tree
@@ -434,7 +474,7 @@ impl Client {
                 .or_insert_with(|| path.clone())
                 .clone();
             let content = match node.attrs.kind {
-                Kind::File => self.read_ino(node.ino),
+                Kind::File if contents => self.read_ino(node.ino),
                 Kind::Symlink => node.target.clone().unwrap_or_default(),
                 _ => Vec::new(),
             };
@@ -446,7 +486,7 @@ impl Client {
             };
             view.insert(path.clone(), shown);
             if node.attrs.kind == Kind::Dir {
-                self.walk(node.ino, &path, view, firsts);
+                self.walk(node.ino, &path, contents, view, firsts);
             }
         }
     }

@@ -3,5 +3,6 @@
 mod bed;
 mod both_sides;
 mod crash;
+mod histories;
 mod meddler;
 mod one_side;

@@ -276,6 +276,10 @@ impl Drop for Rig {
             let tail: Vec<&str> = log.lines().rev().take(40).collect();
             eprintln!("--- end of daemon.log");
             tail.iter().rev().for_each(|line| eprintln!("{line}"));
+            if std::env::var_os("DRIFTFS_KEEP").is_some() {
+                self.keep();
+                return;
+            }
         }
         let pid = self.pid();
         let _ = run_limited(
