@@ -1,5 +1,6 @@
 //! All parts of a running mount, joined.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::bell::Bell;
@@ -11,7 +12,7 @@ use crate::link::{Event, Link, State, Why};
 use crate::lower::{AgentClient, Lower};
 use crate::meta::{Meta, Record, WriteTxn};
 use crate::model::{RelPath, Who};
-use crate::reintegrate::{Reintegrate, Report};
+use crate::reintegrate::{Failure, Mode, Reintegrate, Report};
 use crate::sys::{self, DiskSpace};
 use crate::tree::{Tree, TreeError};
 
@@ -33,6 +34,10 @@ pub(super) struct Engine {
     pub(super) bell: Bell,
     last: Mutex<Option<Report>>,
     space: Mutex<Option<DiskSpace>>,
+    /// Set when the server came back: its old handles go before anything is compared.
+    stale_handles: AtomicBool,
+    /// Held while both sides are merged, so that nobody's agent is taken away under them.
+    merging: Mutex<()>,
 }
 
 /// The parts an engine is joined from.
@@ -67,6 +72,8 @@ impl Engine {
             bell: Bell::default(),
             last: Mutex::new(None),
             space: Mutex::new(None),
+            stale_handles: AtomicBool::new(false),
+            merging: Mutex::new(()),
         }
     }
 
@@ -138,9 +145,19 @@ impl Engine {
 
     /// The server is back: whatever was open there is stale, and both sides are merged.
     fn returning(&self) {
-        self.lower.renew();
+        self.stale_handles.store(true, Ordering::Release);
         self.fetch.look_again();
         self.bell.sync();
+    }
+
+    /// One run of `reintegrate`, after the handles of a server that came back were dropped: stale ones go on showing
+    /// old content.
+    pub(super) fn merge(&self, mode: &Mode) -> Result<Report, Failure> {
+        let _merging = self.merging.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.stale_handles.swap(false, Ordering::AcqRel) {
+            self.lower.renew();
+        }
+        self.reintegrate.run(mode)
     }
 
     /// A journal row for something that happened to the mount as a whole.
@@ -151,10 +168,12 @@ impl Engine {
         }
     }
 
-    /// Stores whether a person is offline by hand, so that a restart keeps it.
+    /// Stores whether a person is offline by hand, so that a restart keeps it, and shuts or opens the gate.
     pub(super) fn set_forced(&self, forced: bool) -> Result<(), TreeError> {
         self.tree
-            .commit(|txn| Ok(txn.set_setting(FORCED, forced.then_some("1"))?))
+            .commit(|txn| Ok::<_, TreeError>(txn.set_setting(FORCED, forced.then_some("1"))?))?;
+        self.gate.shut(forced);
+        Ok(())
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn settle(engine: &Engine, mode: &Mode) -> Settled {
         return offline(engine);
     }
     let began = Instant::now();
-    let settled = match engine.reintegrate.run(mode) {
+    let settled = match engine.merge(mode) {
         Ok(report) => {
             let settled = told(engine, &report);
             let reached = report.unreachable.is_none();

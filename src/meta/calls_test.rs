@@ -46,6 +46,7 @@ fn a_new_database_is_sound_and_opens_again() {
         assert_eq!(read(&meta, |rows| rows.doctor()), Vec::<String>::new());
         assert_eq!(read(&meta, |rows| rows.epoch()), Epoch(1));
         assert_eq!(read(&meta, |rows| rows.unlisted(9)), [Ino::ROOT]);
+        assert_eq!(read(&meta, |rows| rows.count_unlisted()), 1);
         assert!(read(&meta, |rows| rows.base(Bid::ROOT)).is_some());
         meta.flush().unwrap();
     }

@@ -86,7 +86,7 @@ impl Rows<'_> {
     /// numbers are compared, so that asking again and again costs the same in a tree of any size.
     pub fn unlisted(&self, limit: usize) -> Result<Vec<Ino>> {
         let query = "SELECT ino FROM node WHERE kind = 2 AND listed IS NULL AND nlink > 0 ORDER BY ino LIMIT ?1";
-        let some = limit.max(4096) as i64;
+        let some = limit.max(512) as i64;
         let found = self.many("node", query, [some], |c| Ok(Ino(c.number(0)?)))?;
         let mut deep = Vec::new();
         for ino in found {
@@ -96,6 +96,13 @@ impl Rows<'_> {
         }
         deep.sort_unstable();
         Ok(deep.into_iter().take(limit).map(|(_, ino)| ino).collect())
+    }
+
+    /// How many directories are not listed yet.
+    pub fn count_unlisted(&self) -> Result<u64> {
+        let query = "SELECT count(*) FROM node WHERE kind = 2 AND listed IS NULL AND nlink > 0";
+        let count = self.one("node", query, [], |c| c.number(0))?;
+        Ok(count.unwrap_or(0))
     }
 
     /// The node as it was in `epoch`; `None` if it did not exist then.

@@ -11,9 +11,11 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
 
 use bed::{Bed, Client, View, assert_same};
-use driftfs::model::Kind;
+use driftfs::meta::Node;
+use driftfs::model::{Bytes, Kind};
 use driftfs::reintegrate::resolve::{Take, resolve};
 use driftfs::reintegrate::{Mode, Report};
 use side::{Side, change};
@@ -30,6 +32,24 @@ enum Who {
     Client,
     Server,
     Both,
+}
+
+/// How much of the server is here before the link goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    /// All names and all bytes.
+    All,
+    /// Some directories are listed, and the bytes of some files are here.
+    Some,
+}
+
+/// Says which history a panic of a helper belongs to.
+impl Drop for History {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.say("stopped"));
+        }
+    }
 }
 
 struct History {
@@ -56,7 +76,6 @@ impl History {
             count: 0,
         };
         history.work(Who::Server, 12);
-        history.client.know_all();
         history
     }
 
@@ -97,7 +116,7 @@ impl History {
 
     /// Every content anybody can still get at.
     fn reachable(&self) -> BTreeSet<Vec<u8>> {
-        let mut all = contents(&self.client.view());
+        let mut all = local_contents(&self.client);
         all.extend(contents(&self.bed.server_view()));
         all.extend(self.bed.kept_on_server());
         let conflicts = self.client.tree.meta().read(|rows| rows.conflicts());
@@ -152,7 +171,7 @@ impl History {
         let changes = self.random.u32(2..9);
         let agreed = contents(&self.bed.server_view());
         self.work(Who::Both, changes);
-        let mut versions = contents(&self.client.view());
+        let mut versions = local_contents(&self.client);
         versions.extend(contents(&self.bed.server_view()));
         self.sync();
         let reachable = self.reachable();
@@ -201,6 +220,21 @@ impl History {
         panic!("{}", self.say("conflicts without end"));
     }
 
+    fn learn(&mut self, known: Known) {
+        if known == Known::All {
+            return self.client.know_all();
+        }
+        let budget = self.random.usize(1..12);
+        self.client.fetch.names_walk(budget, &|| true);
+        let nodes = self.client.tree.meta().read(|rows| rows.all_nodes());
+        for node in nodes.unwrap() {
+            if node.attrs.kind == Kind::File && self.random.bool() {
+                let soon = Instant::now() + Duration::from_secs(60);
+                self.client.fetch.bytes(node.ino, soon).unwrap();
+            }
+        }
+    }
+
     fn restart(&mut self) {
         if self.random.u8(..3) == 0 {
             // The old client must be gone before its state is opened again.
@@ -227,13 +261,28 @@ fn merged(reachable: &BTreeSet<Vec<u8>>, content: &[u8]) -> bool {
     })
 }
 
-fn run(seeds: u64, who: &[Who]) {
+/// The contents that are here, without asking the server.
+fn local_contents(client: &Client) -> BTreeSet<Vec<u8>> {
+    let nodes = client.tree.meta().read(|rows| rows.all_nodes()).unwrap();
+    let here =
+        |node: &Node| node.attrs.kind == Kind::File && node.bytes == Bytes::Here && node.nlink > 0;
+    let here = nodes.iter().filter(|node| here(node));
+    here.map(|node| {
+        let mut file = client.tree.objects().open_live(node.ino, false).unwrap();
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut file, &mut bytes).unwrap();
+        bytes
+    })
+    .collect()
+}
+
+fn run(seeds: u64, known: Known, who: &[Who]) {
     let first = first_seed(1);
     for seed in first..first + seeds {
         let mut history = History::new(seed);
         for _ in 0..ROUNDS {
             history.restart();
-            history.client.know_all();
+            history.learn(known);
             match history.random.choice(who) {
                 Some(Who::Both) => history.together(),
                 Some(who) => history.alone(*who),
@@ -245,18 +294,31 @@ fn run(seeds: u64, who: &[Who]) {
 
 #[test]
 fn what_the_client_did_alone_arrives_exactly() {
-    run(scale(25, 400) as u64, &[Who::Client]);
+    run(scale(25, 400) as u64, Known::All, &[Who::Client]);
 }
 
 #[test]
 fn what_the_server_did_alone_arrives_exactly() {
-    run(scale(25, 400) as u64, &[Who::Server]);
+    run(scale(25, 400) as u64, Known::All, &[Who::Server]);
+}
+
+#[test]
+fn so_it_does_where_only_a_part_is_known() {
+    run(
+        scale(40, 400) as u64,
+        Known::Some,
+        &[Who::Client, Who::Server],
+    );
 }
 
 #[test]
 fn what_both_did_loses_nothing_and_becomes_one() {
-    run(
-        scale(40, 800) as u64,
-        &[Who::Both, Who::Both, Who::Client, Who::Server],
-    );
+    let who = [Who::Both, Who::Both, Who::Client, Who::Server];
+    run(scale(40, 800) as u64, Known::All, &who);
+}
+
+#[test]
+fn so_it_is_where_only_a_part_is_known() {
+    let who = [Who::Both, Who::Both, Who::Client, Who::Server];
+    run(scale(40, 800) as u64, Known::Some, &who);
 }

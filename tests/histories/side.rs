@@ -1,12 +1,13 @@
 //! One side of a history, and one random change of it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use driftfs::model::Kind;
+use driftfs::model::{Cookie, Ino, Kind};
 
-use crate::bed::{Bed, Client, View};
+use crate::bed::{Bed, Client};
 
 pub enum Side<'a> {
     Server(&'a Bed),
@@ -21,11 +22,19 @@ impl Side<'_> {
         }
     }
 
-    fn view(&self) -> View {
+    /// Every path with its kind; what is in a directory that is not listed is not known, and neither is the directory
+    /// then good for anything but a new name.
+    fn paths(&self) -> Paths {
+        let mut paths = Paths::default();
         match self {
-            Side::Server(bed) => bed.server_view(),
-            Side::Client(client) => client.view(),
+            Side::Server(bed) => {
+                for (path, shown) in bed.server_view() {
+                    paths.all.insert(path, shown.kind);
+                }
+            }
+            Side::Client(client) => client_paths(client, Ino::ROOT, "", &mut paths),
         }
+        paths
     }
 
     fn create(&self, path: &str, bytes: &[u8]) {
@@ -98,6 +107,41 @@ impl Side<'_> {
     }
 }
 
+#[derive(Default)]
+struct Paths {
+    all: BTreeMap<String, Kind>,
+    unlisted: BTreeSet<String>,
+}
+
+impl Paths {
+    fn of(&self, kind: Kind) -> Vec<&str> {
+        let paths = self.all.iter().filter(|(_, one)| **one == kind);
+        paths.map(|(path, _)| path.as_str()).collect()
+    }
+
+    /// True when all that is in it is known.
+    fn is_whole(&self, path: &str) -> bool {
+        let within = |one: &String| one == path || one.starts_with(&format!("{path}/"));
+        !self.unlisted.iter().any(within)
+    }
+}
+
+fn client_paths(client: &Client, dir: Ino, at: &str, paths: &mut Paths) {
+    let rows = client.tree.meta();
+    let entries = rows.read(|rows| rows.entries(dir, Cookie(0), 10_000));
+    for entry in entries.unwrap() {
+        let node = rows.read(|rows| rows.node(entry.ino)).unwrap().unwrap();
+        let path = format!("{at}{}", entry.name);
+        paths.all.insert(path.clone(), node.attrs.kind);
+        if node.attrs.kind == Kind::Dir {
+            client_paths(client, entry.ino, &format!("{path}/"), paths);
+            if node.listed.is_none() {
+                paths.unlisted.insert(path);
+            }
+        }
+    }
+}
+
 /// Bytes nobody wrote before: a text with one line of its own, or no text at all.
 fn fresh(side: &Side<'_>, random: &mut fastrand::Rng, count: u64) -> Vec<u8> {
     let own = format!("{} {count}", side.tag());
@@ -121,17 +165,13 @@ pub fn own_line(content: &[u8]) -> Option<&[u8]> {
 
 /// One random change; gives what was done, or nothing when the dice fell on something impossible.
 pub fn change(side: &Side<'_>, random: &mut fastrand::Rng, count: u64) -> Option<String> {
-    let view = side.view();
-    let of = |kind: Kind| -> Vec<&String> {
-        let paths = view.iter().filter(|(_, shown)| shown.kind == kind);
-        paths.map(|(path, _)| path).collect()
-    };
-    let (files, dirs) = (of(Kind::File), of(Kind::Dir));
-    let any: Vec<&String> = view.keys().collect();
-    let free = free_name(&view, &dirs, random);
+    let paths = side.paths();
+    let (files, dirs) = (paths.of(Kind::File), paths.of(Kind::Dir));
+    let any: Vec<&str> = paths.all.keys().map(String::as_str).collect();
+    let free = free_name(&paths, &dirs, random);
     let bytes = fresh(side, random, count);
-    let file = random.choice(&files).map(|path| path.as_str());
-    let one = random.choice(&any).map(|path| path.as_str());
+    let file = random.choice(&files).copied();
+    let one = random.choice(&any).copied();
     let said = match random.u8(..20) {
         0..=3 => {
             side.create(free.as_deref()?, &bytes);
@@ -148,6 +188,7 @@ pub fn change(side: &Side<'_>, random: &mut fastrand::Rng, count: u64) -> Option
         9..=11 => rename(side, one?, &free?)?,
         12 => rename_over(side, file?, random.choice(&files)?)?,
         13..=14 => {
+            one.filter(|path| paths.is_whole(path))?;
             side.remove(one?);
             format!("removes {}", one?)
         }
@@ -173,13 +214,15 @@ pub fn change(side: &Side<'_>, random: &mut fastrand::Rng, count: u64) -> Option
     Some(format!("{} {said} [{count}]", side.tag()))
 }
 
-fn free_name(view: &View, dirs: &[&String], random: &mut fastrand::Rng) -> Option<String> {
+fn free_name(paths: &Paths, dirs: &[&str], random: &mut fastrand::Rng) -> Option<String> {
     let dir = match random.usize(..=dirs.len()) {
         0 => String::new(),
         at => format!("{}/", dirs[at - 1]),
     };
     let path = format!("{dir}n{}", random.u8(..8));
-    (!view.contains_key(&path) && dir.matches('/').count() < 4).then_some(path)
+    let listed = !paths.unlisted.contains(dir.trim_end_matches('/'));
+    let free = listed && !paths.all.contains_key(&path);
+    (free && dir.matches('/').count() < 4).then_some(path)
 }
 
 fn rename(side: &Side<'_>, from: &str, to: &str) -> Option<String> {

@@ -28,7 +28,7 @@ fn all(root: &Path, dirs: bool) -> Vec<PathBuf> {
             let (path, Ok(kind)) = (entry.path(), entry.file_type()) else {
                 continue;
             };
-            if entry.file_name() == ".driftfs" {
+            if entry.file_name() == ".driftfs" || entry.file_name() == "always" {
                 continue;
             }
             if kind.is_dir() {
@@ -157,6 +157,7 @@ fn history(seed: u64, rounds: usize, tally: &mut Tally) {
     (0..15).for_each(|_| below.change(&mut random, &mut count));
     fs::write(rig.lower.join("always"), "there").unwrap();
     rig.mount(&["--push", "manual"]).ok();
+    fs::read(rig.mnt.join("always")).unwrap();
     all(&rig.mnt, false).iter().for_each(|p| drop(fs::read(p)));
     for round in 0..rounds {
         rig.run(&["approve"]);

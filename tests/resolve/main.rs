@@ -4,6 +4,7 @@
 #[allow(dead_code)]
 #[path = "../reconnect/bed.rs"]
 mod bed;
+mod killed;
 mod rescue;
 mod versions;
 mod words;

@@ -101,7 +101,7 @@ impl Case<'_> {
         };
         if proposal.markers {
             return Err(Stop::Pending(format!(
-                "{path}: the merged version has conflict markers in it. Next: edit {path} with the help of \
+                "the merged version has conflict markers in it. Next: edit {path} with the help of \
                  .drift/merged/{path}, then driftfs resolve --take client {path}"
             )));
         }
@@ -208,7 +208,7 @@ impl Case<'_> {
             .read(|db| rows::places(db, &server.places))?;
         let missing = || {
             Stop::Pending(format!(
-                "{}: its directory is not agreed on yet. Next: driftfs sync",
+                "the directory of {} is not agreed on yet. Next: driftfs sync",
                 self.path
             ))
         };

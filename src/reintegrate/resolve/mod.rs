@@ -185,7 +185,7 @@ impl Case<'_> {
     fn refuse<T>(&self, why: &str, words: &str) -> Result<T, Stop> {
         let path = &self.path;
         Err(Stop::Pending(format!(
-            "{path}: {why}. Next: driftfs resolve --take {words} {path}"
+            "{why}. Next: driftfs resolve --take {words} {path}"
         )))
     }
 

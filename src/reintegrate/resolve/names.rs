@@ -80,7 +80,7 @@ impl Case<'_> {
         match rows::places(txn, &server.places)? {
             Some(places) if !places.is_empty() => Ok(rows::put_places(txn, one.bid, &places)?),
             _ => Err(Stop::Pending(format!(
-                "{}: the directory it has on the server is not agreed on yet. Next: driftfs sync",
+                "the directory {} has on the server is not agreed on yet. Next: driftfs sync",
                 self.path
             ))),
         }
@@ -168,7 +168,7 @@ impl Case<'_> {
         })?;
         let missing = || {
             Stop::Pending(format!(
-                "{}: the directory it would go to is not here. Next: driftfs sync",
+                "the directory {} would go to is not here. Next: driftfs sync",
                 self.path
             ))
         };

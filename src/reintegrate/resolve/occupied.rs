@@ -64,7 +64,7 @@ impl Case<'_> {
         self.tree.commit(|txn| {
             let missing = || {
                 Stop::Pending(format!(
-                    "{}: its directory is not agreed on yet. Next: driftfs sync",
+                    "the directory of {} is not agreed on yet. Next: driftfs sync",
                     self.path
                 ))
             };
