@@ -53,6 +53,8 @@ pub(super) fn identity(engine: &Engine) -> Result<Said, Refusal> {
         .and_then(|()| engine.gate.accept(&probe))
         .map_err(|error| failed("the approval could not be stored", error))?;
     drop(open);
+    // The agent that was let in for this look is not let in for more.
+    engine.lower.renew();
     engine.note("approve", "identity");
     if engine.link.state() != State::Disconnected(Why::Forced) {
         engine.step(&Event::Online, "");

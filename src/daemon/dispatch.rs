@@ -6,6 +6,7 @@ use super::engine::Engine;
 use super::{approving, deciding, showing, stop, syncing};
 use crate::control::{Answer, Code, Refusal, Request, Said, Settled};
 use crate::link::{Event, State, Why};
+use crate::lower::Lower;
 use crate::reintegrate::Mode;
 
 /// Answers one request.
@@ -39,6 +40,8 @@ fn offline(engine: &Engine) -> Result<Said, Refusal> {
         .set_forced(true)
         .map_err(|error| failed("going offline could not be stored", error))?;
     engine.step(&Event::Offline, "you went offline; driftfs online ends it");
+    // A merge under way stops here; what it had begun stands in its intents.
+    engine.lower.renew();
     let unsent = showing::unsent(engine);
     Ok(Said {
         said: "offline: everything kept here works and stays writable\n  next: driftfs online --wait   merges both sides".into(),

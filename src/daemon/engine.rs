@@ -168,10 +168,12 @@ impl Engine {
         }
     }
 
-    /// Stores whether a person is offline by hand, so that a restart keeps it.
+    /// Stores whether a person is offline by hand, so that a restart keeps it, and shuts or opens the gate.
     pub(super) fn set_forced(&self, forced: bool) -> Result<(), TreeError> {
         self.tree
-            .commit(|txn| Ok(txn.set_setting(FORCED, forced.then_some("1"))?))
+            .commit(|txn| Ok::<_, TreeError>(txn.set_setting(FORCED, forced.then_some("1"))?))?;
+        self.gate.shut(forced);
+        Ok(())
     }
 }
 

@@ -24,6 +24,8 @@ struct Inner {
     refused: Option<String>,
     /// A person is accepting whatever is there: answers pass, and [`Gate::accept`] follows.
     accepting: bool,
+    /// A person went offline: nothing more is asked of the lower, by nobody.
+    shut: bool,
 }
 
 /// What a probe's answer means.
@@ -59,8 +61,11 @@ impl Gate {
 
     /// Lets an answer pass or not: called for every probe an agent answers. Asks the database, never the lower.
     pub(super) fn accepts(&self, probe: &Probe) -> bool {
-        if self.lock().accepting {
-            return true;
+        {
+            let inner = self.lock();
+            if inner.accepting || inner.shut {
+                return inner.accepting;
+            }
         }
         let verdict = self.judge(probe);
         let mut inner = self.lock();
@@ -95,6 +100,11 @@ impl Gate {
             self.store(probe, probe.empty && self.has_entries()?)?;
         }
         Ok(verdict)
+    }
+
+    /// Lets nothing pass until it is opened again. An agent that runs already is not touched by this.
+    pub(super) fn shut(&self, shut: bool) {
+        self.lock().shut = shut;
     }
 
     /// While the returned value lives, every answer passes: a person is accepting what is there.

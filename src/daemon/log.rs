@@ -1,7 +1,7 @@
 //! The daemon's log: `daemon.log`, or standard error in the foreground. `DRIFTFS_LOG` filters it (`debug`,
 //! `driftfs::reintegrate=trace`, …).
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -15,7 +15,10 @@ pub(super) fn start(state: &Path, output: Output) -> io::Result<()> {
     let filter = EnvFilter::try_from_env("DRIFTFS_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let format = tracing_subscriber::fmt().with_env_filter(filter);
     let set = match output {
-        Output::Terminal => format.with_writer(io::stderr).try_init(),
+        Output::Terminal => format
+            .with_ansi(io::stderr().is_terminal())
+            .with_writer(io::stderr)
+            .try_init(),
         Output::Log => {
             let file = sys::open_log(state)?;
             sys::settle_down(&file)?;

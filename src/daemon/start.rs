@@ -178,6 +178,7 @@ fn open_engine(mounting: &Mounting, place: Place) -> Result<Engine, StartError> 
     let forced = meta
         .read(|rows| Ok::<_, MetaError>(rows.setting(FORCED)?.is_some()))
         .map_err(|error| opening(&error))?;
+    gate.shut(forced);
     let lower = agent::client(&place, &meta, &gate).map_err(|error| opening(&error))?;
     let tree = Arc::new(Tree::open(meta, objects).map_err(|error| opening(&error))?);
     let timing = Timing {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::process::{Holder, Running};
+use super::process::{Holder, InUse, Running};
 use super::spawner::{MOST_STUCK, Spawner};
 use super::wire::{Ask, Asked, Told};
 use super::{Answer, LowerError, Probe};
@@ -106,17 +106,18 @@ impl AgentClient {
     }
 
     /// The agent in use, started if there is none.
-    fn running(&self) -> Answer<Arc<Running>> {
+    fn running(&self) -> Answer<InUse> {
         let mut kept = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(running) = kept.as_ref().filter(|running| !running.is_dead()) {
-            return Ok(running.clone());
+            return Ok(running.enter());
         }
         let running = self.start().map_err(|e| LowerError::Link {
             what: "start an agent".into(),
             why: e.to_string(),
         })?;
-        *kept = Some(running.clone());
-        Ok(running)
+        let in_use = running.enter();
+        *kept = Some(running);
+        Ok(in_use)
     }
 
     fn start(&self) -> std::io::Result<Arc<Running>> {
@@ -201,7 +202,7 @@ impl Asked for AgentClient {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         if let Some(running) = kept {
-            running.kill();
+            running.retire();
         }
     }
 }

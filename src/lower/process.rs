@@ -54,6 +54,29 @@ pub(super) struct Running {
     pub accepted: AtomicBool,
     /// Held by the one caller that is at the gate.
     pub gate: Mutex<()>,
+    /// Callers that may still ask something.
+    users: AtomicUsize,
+    /// No further caller comes; it ends with the last one.
+    retired: AtomicBool,
+}
+
+/// An agent in the hands of one caller.
+pub(super) struct InUse(Arc<Running>);
+
+impl std::ops::Deref for InUse {
+    type Target = Running;
+    fn deref(&self) -> &Running {
+        &self.0
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        let last = self.0.users.fetch_sub(1, Ordering::SeqCst) == 1;
+        if last && self.0.retired.load(Ordering::SeqCst) {
+            self.0.kill();
+        }
+    }
 }
 
 impl Running {
@@ -74,6 +97,8 @@ impl Running {
             holder: Mutex::new(Some(holder)),
             accepted: AtomicBool::new(false),
             gate: Mutex::new(()),
+            users: AtomicUsize::new(0),
+            retired: AtomicBool::new(false),
         });
         let reader = running.clone();
         alive.fetch_add(1, Ordering::SeqCst);
@@ -100,6 +125,20 @@ impl Running {
     /// True when no call will be answered any more.
     pub fn is_dead(&self) -> bool {
         lock(&self.waiting).is_none()
+    }
+
+    /// Takes it for one caller. To be called where nobody can retire it at the same moment.
+    pub fn enter(self: &Arc<Self>) -> InUse {
+        self.users.fetch_add(1, Ordering::SeqCst);
+        InUse(self.clone())
+    }
+
+    /// Lets it end once its callers are done: a healthy call under way is no victim of a fresh start.
+    pub fn retire(&self) {
+        self.retired.store(true, Ordering::SeqCst);
+        if self.users.load(Ordering::SeqCst) == 0 {
+            self.kill();
+        }
     }
 
     /// Ends it: callers hear of a dead link at once, the process gets SIGKILL, nobody waits for it.

@@ -7,6 +7,7 @@ mod basics;
 mod commands;
 mod conflicts;
 mod daemon_alone;
+mod daemon_life;
 mod hidden;
 mod link_lost;
 mod offline;
