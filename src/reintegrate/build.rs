@@ -105,7 +105,9 @@ impl Joined<'_> {
             standing: None,
             rev: client.as_ref().map_or(0, |node| node.rev),
             listed: ids.sid.is_some_and(|sid| {
-                matches!(self.server.heard.get(&sid), Some(Heard::Names(unknown)) if unknown.is_empty())
+                let heard = self.server.heard.get(&sid);
+                matches!(heard, Some(Heard::Names(unknown)) if unknown.is_empty())
+                    && !self.server.searched.contains(&sid)
             }),
         };
         Ok((object, tokens.read))

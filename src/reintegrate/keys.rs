@@ -1,6 +1,6 @@
 //! One key per object of the universe, and what each side calls it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::build::Joined;
 use super::trees::Sid;
@@ -50,8 +50,10 @@ impl Keys {
                 });
             }
         }
+        let hidden = only_searched(joined);
         for (sid, _) in joined.server.all() {
-            if !keys.of_server.contains_key(&sid) && !joined.strangers.contains(&sid) {
+            let skipped = hidden.contains(&sid) || joined.strangers.contains(&sid);
+            if !keys.of_server.contains_key(&sid) && !skipped {
                 keys.add(Ids {
                     sid: Some(sid),
                     ..Ids::default()
@@ -92,4 +94,32 @@ impl Keys {
         let name = name.clone();
         Some(Place { parent, name })
     }
+}
+
+/// New objects in directories that were entered only to find something missing, less those on the way to something found:
+/// they are not listed here, and stay so.
+fn only_searched(joined: &Joined<'_>) -> HashSet<Sid> {
+    let server = joined.server;
+    let mut hidden: HashSet<Sid> = HashSet::new();
+    for (sid, met) in server.all() {
+        let new = !joined.identity.base_of.contains_key(&sid) && !joined.both.contains_key(&sid);
+        let mut parents = met.places.iter().map(|(dir, _)| dir);
+        let searched = !met.places.is_empty() && parents.all(|dir| server.searched.contains(dir));
+        if new && searched {
+            hidden.insert(sid);
+        }
+    }
+    let mut way: Vec<Sid> = server
+        .all()
+        .map(|(sid, _)| sid)
+        .filter(|sid| !hidden.contains(sid))
+        .collect();
+    while let Some(sid) = way.pop() {
+        for (dir, _) in &server.get(sid).places {
+            if hidden.remove(dir) {
+                way.push(*dir);
+            }
+        }
+    }
+    hidden
 }

@@ -192,6 +192,8 @@ pub(super) struct ServerTree {
     pub(super) objects: Vec<Met>,
     pub(super) children: HashMap<Sid, BTreeMap<Name, Sid>>,
     pub(super) heard: HashMap<Sid, Heard>,
+    /// Directories that are not listed here and were entered only to look for something missing.
+    pub(super) searched: HashSet<Sid>,
     linked: HashMap<(u64, Kind), Vec<Sid>>,
 }
 
@@ -208,6 +210,7 @@ impl ServerTree {
             objects: vec![root],
             children: HashMap::new(),
             heard: HashMap::new(),
+            searched: HashSet::new(),
             linked: HashMap::new(),
         }
     }

@@ -1,7 +1,7 @@
 //! Listing the server's side: every directory that is listed here, wherever the server has it now.
 //!
 //! A directory that was never listed here is not entered: nothing in it is known, so nothing in it can differ. But when
-//! something known is missing, new directories are entered too: it may have been moved there.
+//! something known is missing, these are searched too: it may have been moved there.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
@@ -9,10 +9,10 @@ use super::identify::{Identity, identify};
 use super::takeover::{Heirs, heirs, made_on_both};
 use super::trees::{BaseTree, Heard, LiveTree, ServerTree, Sid};
 use crate::lower::{Answer, Lower, LowerError};
-use crate::meta::BaseNode;
-use crate::model::{Bid, Kind, Listing, Mask, Name, Observed, RelPath, Sameness};
+use crate::meta::{BaseNode, Node};
+use crate::model::{Bid, Dirty, Kind, Listing, Mask, Name, Observed, RelPath, Sameness};
 
-/// New directories entered in one scan while looking for something missing.
+/// Directories entered in one scan only to look for something missing.
 const SEARCHED: usize = 10_000;
 
 /// What is needed for asking.
@@ -28,7 +28,6 @@ impl Walk<'_> {
     pub(super) fn everything(&self) -> Answer<ServerTree> {
         let mut server = ServerTree::new();
         let mut next = VecDeque::from([Sid::ROOT]);
-        let mut searched = 0;
         loop {
             while let Some(dir) = next.pop_front() {
                 let met = self.enter(&mut server, dir)?;
@@ -37,7 +36,7 @@ impl Walk<'_> {
                         .filter(|sid| self.surely_listed(&server, *sid)),
                 );
             }
-            next.extend(self.more(&server, &mut searched));
+            next.extend(self.more(&mut server));
             if next.is_empty() {
                 return Ok(server);
             }
@@ -168,24 +167,26 @@ impl Walk<'_> {
             || self.base.children.contains_key(&bid)
     }
 
-    /// Directories still to be entered, once all that are surely known have been.
-    fn more(&self, server: &ServerTree, searched: &mut usize) -> Vec<Sid> {
+    /// Directories still to be entered, once all that are surely known have been: those that turned out to be ours, and
+    /// when there are none left, those where something missing may be.
+    fn more(&self, server: &mut ServerTree) -> Vec<Sid> {
         let (identity, heirs) = self.identities(server);
         let both = made_on_both(self.live, server, &identity, &heirs);
         let unheard = |sid: &Sid| is_dir(server, *sid) && !server.heard.contains_key(sid);
-        let known = server.all().map(|(sid, _)| sid).filter(unheard);
-        let (ours, new): (Vec<Sid>, Vec<Sid>) =
-            known.partition(|sid| identity.base_of.contains_key(sid) || both.contains_key(sid));
-        let due = |sid: &Sid| {
-            let bid = identity.base_of.get(sid);
-            bid.is_none_or(|bid| self.listed_here(*bid))
+        let is_ours = |sid: &Sid| match identity.base_of.get(sid) {
+            Some(bid) => self.listed_here(*bid),
+            None => both.contains_key(sid),
         };
-        let ours: Vec<Sid> = ours.into_iter().filter(due).collect();
-        if !ours.is_empty() || *searched >= SEARCHED || !self.misses_something(server, &identity) {
+        let left = server.all().map(|(sid, _)| sid).filter(unheard);
+        let (ours, others): (Vec<Sid>, Vec<Sid>) = left.partition(is_ours);
+        let enough = server.searched.len() >= SEARCHED;
+        let misses =
+            || self.misses_something(server, &identity) || self.misses_a_name(server, &identity);
+        if !ours.is_empty() || enough || !misses() {
             return ours;
         }
-        *searched += new.len();
-        new
+        server.searched.extend(&others);
+        others
     }
 
     /// True when something base knows is not where it was, and nowhere else so far.
@@ -198,6 +199,19 @@ impl Walk<'_> {
                 })
             };
             !identity.server_of.contains_key(bid) && seen_absent()
+        })
+    }
+
+    /// True when a file written here has more names on the server than were met: replacing it there must not part them.
+    fn misses_a_name(&self, server: &ServerTree, identity: &Identity) -> bool {
+        identity.server_of.iter().any(|(bid, sid)| {
+            let met = server.get(*sid);
+            let names = met.seen.as_ref().map_or(0, |seen| match seen.attrs.kind {
+                Kind::Dir => 0,
+                _ => seen.nlink as usize,
+            });
+            let written = |node: &Node| node.dirty.has(Dirty::BYTES);
+            names > met.places.len() && self.live.of(*bid).any(written)
         })
     }
 }

@@ -80,6 +80,31 @@ fn a_file_moved_into_a_new_directory_is_found_there() {
 }
 
 #[test]
+fn a_file_moved_into_an_unlisted_directory_is_found_there() {
+    let bed = Bed::with(|share| {
+        std::fs::create_dir_all(share.join("far/inner")).unwrap();
+        std::fs::write(share.join("far/other"), "other").unwrap();
+        std::fs::write(share.join("f"), "f").unwrap();
+    });
+    bed.fetch
+        .names(driftfs::model::Ino::ROOT, crate::bed::soon())
+        .unwrap();
+    std::fs::rename(bed.at("f"), bed.at("far/inner/f")).unwrap();
+    let scan = bed.scan(Scope::Whole);
+    let file = object(&scan, base_of, "f");
+    assert_eq!(path_in(&scan, server_of, file), "far/inner/f");
+    // The way there is in the universe, and nothing else of what was searched.
+    assert_eq!(scan.universe.objects.len(), 4);
+    assert!(
+        scan.universe
+            .objects
+            .iter()
+            .skip(1)
+            .all(|object| !object.listed)
+    );
+}
+
+#[test]
 fn an_unlisted_directory_is_not_entered() {
     let bed = bed();
     std::fs::create_dir(bed.at("fresh")).unwrap();

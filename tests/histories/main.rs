@@ -43,6 +43,15 @@ enum Known {
     Some,
 }
 
+/// Says which history a panic of a helper belongs to.
+impl Drop for History {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.say("stopped"));
+        }
+    }
+}
+
 struct History {
     seed: u64,
     bed: Bed,
@@ -107,7 +116,7 @@ impl History {
 
     /// Every content anybody can still get at.
     fn reachable(&self) -> BTreeSet<Vec<u8>> {
-        let mut all = contents(&self.client.view());
+        let mut all = local_contents(&self.client);
         all.extend(contents(&self.bed.server_view()));
         all.extend(self.bed.kept_on_server());
         let conflicts = self.client.tree.meta().read(|rows| rows.conflicts());

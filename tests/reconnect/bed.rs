@@ -460,11 +460,10 @@ impl Client {
         view: &mut View,
         firsts: &mut BTreeMap<Ino, String>,
     ) {
-        self.fetch.names(dir, soon()).expect("names");
-        let mut entries = self
-            .tree
-            .list(dir, Cookie(0), usize::MAX >> 1)
-            .expect("a listing");
+        // A directory that nobody listed before it went away on the server has no names here.
+        let _ = self.fetch.names(dir, soon());
+        let listed = self.tree.list(dir, Cookie(0), usize::MAX >> 1);
+        let mut entries = listed.unwrap_or_default();
         entries.sort_by(|a, b| a.0.name.cmp(&b.0.name));
         for (entry, seen) in entries {
             let node = seen.node;
