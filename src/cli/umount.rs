@@ -37,6 +37,9 @@ struct Unmounted {
 /// The daemon's own work is bounded below this; what is left of the ten seconds is for the fallback.
 const PATIENCE: Duration = Duration::from_secs(8);
 
+const GONE: &str = "its daemon did not run any more; what it had not sent is in its state directory, and the next mount sends it";
+const DETACHED: &str = "its daemon could not be asked: it was detached, and ends after the last close; what is unsent stays in its state directory";
+
 pub(super) fn run(args: &Args, at: Option<&Path>, out: &Out) -> Outcome {
     let point = args.mountpoint.as_deref();
     let mount = locate::find_mount(point.or(at), None)?;
@@ -46,7 +49,7 @@ pub(super) fn run(args: &Args, at: Option<&Path>, out: &Out) -> Outcome {
     let start = Instant::now();
     let said = ask_to_stop(&mount);
     let done = match said {
-        Some(said) => {
+        Ok(said) => {
             wait_until_gone(&mount, &said, start);
             Unmounted {
                 mount: JsonPath::host(&mount.point).path,
@@ -55,7 +58,7 @@ pub(super) fn run(args: &Args, at: Option<&Path>, out: &Out) -> Outcome {
                 note: "",
             }
         }
-        None => without_daemon(&mount)?,
+        Err(note) => without_daemon(&mount, note)?,
     };
     out.show(&done, text);
     Ok(Exit::Done)
@@ -76,14 +79,18 @@ fn same_place(point: &Path, mount: &Mount) -> Result<(), Failure> {
     }
 }
 
-/// Asks the daemon; `None` when it does not run or does not answer in time.
-fn ask_to_stop(mount: &Mount) -> Option<Said> {
-    let state_dir = locate::state_dir_of(mount).ok()?;
+/// Asks the daemon; else what a person is told of one that does not run, or does not answer in time.
+fn ask_to_stop(mount: &Mount) -> Result<Said, &'static str> {
+    let state_dir = locate::state_dir_of(mount).map_err(|failure| match failure.exit {
+        Exit::NotRunning => GONE,
+        _ => DETACHED,
+    })?;
     let (tell, told) = std::sync::mpsc::channel();
     std::thread::spawn(move || tell.send(control::ask(&state_dir, Request::Stop)));
     match told.recv_timeout(PATIENCE) {
-        Ok(Ok(Answer::Said(said))) => Some(said),
-        _ => None,
+        Ok(Ok(Answer::Said(said))) => Ok(said),
+        Ok(Err(control::AskError::NotRunning)) => Err(GONE),
+        _ => Err(DETACHED),
     }
 }
 
@@ -101,7 +108,7 @@ fn wait_until_gone(mount: &Mount, said: &Said, start: Instant) {
     }
 }
 
-fn without_daemon(mount: &Mount) -> Result<Unmounted, Failure> {
+fn without_daemon(mount: &Mount, note: &'static str) -> Result<Unmounted, Failure> {
     sys::unmount(&mount.point, true).map_err(|error| {
         Failure::error(format!(
             "{} could not be unmounted: {error}",
@@ -112,7 +119,7 @@ fn without_daemon(mount: &Mount) -> Result<Unmounted, Failure> {
         mount: JsonPath::host(&mount.point).path,
         unsent: 0,
         busy: Vec::new(),
-        note: "its daemon did not run any more; what it had not sent is in its state directory, and the next mount sends it",
+        note,
     })
 }
 

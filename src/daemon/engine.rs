@@ -2,11 +2,13 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use super::bell::Bell;
 use super::gate::Gate;
 use super::launch::PushMode;
 use super::place::Place;
+use crate::control::Settled;
 use crate::fetch::Fetch;
 use crate::link::{Event, Link, State, Why};
 use crate::lower::{AgentClient, Lower};
@@ -37,7 +39,17 @@ pub(super) struct Engine {
     /// Set when the server came back: its old handles go before anything is compared.
     stale_handles: AtomicBool,
     /// Held while both sides are merged, so that nobody's agent is taken away under them.
-    merging: Mutex<()>,
+    merging: Mutex<Option<Merged>>,
+}
+
+/// A merge that was done.
+pub(super) struct Merged {
+    /// When it began: it knows of everything before.
+    pub(super) began: Instant,
+    /// What it was to do.
+    pub(super) mode: Mode,
+    /// What came of it.
+    pub(super) settled: Settled,
 }
 
 /// The parts an engine is joined from.
@@ -73,7 +85,7 @@ impl Engine {
             last: Mutex::new(None),
             space: Mutex::new(None),
             stale_handles: AtomicBool::new(false),
-            merging: Mutex::new(()),
+            merging: Mutex::new(None),
         }
     }
 
@@ -150,14 +162,18 @@ impl Engine {
         self.bell.sync();
     }
 
-    /// One run of `reintegrate`, after the handles of a server that came back were dropped: stale ones go on showing
+    /// One run of `reintegrate` (the caller holds [`Engine::turn`]), after the handles of a server that came back were dropped: stale ones go on showing
     /// old content.
     pub(super) fn merge(&self, mode: &Mode) -> Result<Report, Failure> {
-        let _merging = self.merging.lock().unwrap_or_else(PoisonError::into_inner);
         if self.stale_handles.swap(false, Ordering::AcqRel) {
             self.lower.renew();
         }
         self.reintegrate.run(mode)
+    }
+
+    /// The turn to merge, with the last merge that was done. One merge at a time.
+    pub(super) fn turn(&self) -> MutexGuard<'_, Option<Merged>> {
+        self.merging.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A journal row for something that happened to the mount as a whole.

@@ -93,7 +93,7 @@ pub fn look_at_main(paths: &[PathBuf]) -> io::Result<()> {
 
 fn look(path: &Path) -> io::Result<Looked> {
     let found = match sys::spot(path) {
-        Spot::Dir(_) => Found::Dir,
+        Spot::Dir => Found::Dir,
         Spot::Other => Found::Other,
         Spot::Missing => Found::Missing,
         Spot::Dead => Found::Dead,

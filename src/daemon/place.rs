@@ -64,24 +64,9 @@ pub(super) fn check(
         mount: mount.path.clone(),
         state: state.path.clone(),
     };
-    let (l, m, s) = (&place.lower, &place.mount, &place.state);
-    if l != m && m.starts_with(l) {
-        return Err(format!(
-            "the mount point {} lies inside the lower {}: it would show itself\n  next: choose a mount point elsewhere, or {} itself",
-            m.display(),
-            l.display(),
-            l.display()
-        ));
-    }
-    if l != m && l.starts_with(m) {
-        return Err(format!(
-            "the lower {} lies inside the mount point {}: the mount would hide it\n  next: choose a mount point elsewhere, or {} itself",
-            l.display(),
-            m.display(),
-            l.display()
-        ));
-    }
-    for (other, word) in [(l, "lower"), (m, "mount point")] {
+    check_mount_and_lower(&place.mount, &place.lower)?;
+    for (other, word) in [(&place.lower, "lower"), (&place.mount, "mount point")] {
+        let s = &place.state;
         if s.starts_with(other) || other.starts_with(s) {
             return Err(format!(
                 "the state directory {} and the {word} {} lie inside each other\n  next: choose another with --state DIR",
@@ -91,6 +76,21 @@ pub(super) fn check(
         }
     }
     Ok(place)
+}
+
+fn check_mount_and_lower(m: &Path, l: &Path) -> Result<(), String> {
+    let (mount, lower) = (m.display(), l.display());
+    if l != m && m.starts_with(l) {
+        return Err(format!(
+            "the mount point {mount} lies inside the lower {lower}: it would show itself\n  next: choose a mount point elsewhere, or {lower} itself"
+        ));
+    }
+    if l != m && l.starts_with(m) {
+        return Err(format!(
+            "the lower {lower} lies inside the mount point {mount}: the mount would hide it\n  next: choose a mount point elsewhere, or {mount} itself"
+        ));
+    }
+    Ok(())
 }
 
 fn check_lower(lower: &Looked, known: bool) -> Result<(), String> {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::engine::Engine;
+use super::engine::{Engine, Merged};
 use super::probing::probe_once;
 use crate::control::{JsonPath, PathReason, Settled};
 use crate::link::{Event, State};
@@ -15,48 +15,23 @@ const TRIES: usize = 3;
 /// What waits for something outside (a program that has the file open, a full server) is tried again after so long.
 const AGAIN: Duration = Duration::from_secs(60);
 
-/// One merge, and what came of it. A second caller waits for the first.
+/// One merge, and what came of it. A second caller waits for the first, and takes the outcome of a merge of the same
+/// kind that began after it asked: everything the caller knows of was seen by that one.
 pub(super) fn settle(engine: &Engine, mode: &Mode) -> Settled {
+    let asked = Instant::now();
+    let mut last = engine.turn();
     if !engine.link.may_ask() {
         return offline(engine);
     }
-    let began = Instant::now();
-    let settled = match engine.merge(mode) {
-        Ok(report) => {
-            let settled = told(engine, &report);
-            let reached = report.unreachable.is_none();
-            // A push of single files has not compared both sides.
-            if !matches!(mode, Mode::Push(_)) {
-                *engine.last_report() = Some(report);
-                if reached {
-                    engine.step(&Event::Settled, "");
-                    engine.fetch.look_again();
-                }
-            }
-            settled
-        }
-        Err(failure) => {
-            tracing::error!(%failure, "merge");
-            Settled {
-                outcome: "error".into(),
-                why: format!(
-                    "the merge stopped: {failure}\n  next: driftfs sync   goes on where it stopped"
-                ),
-                ..Settled::default()
-            }
-        }
-    };
-    let ms = began.elapsed().as_millis();
-    if settled.outcome == "clean" {
-        tracing::debug!(
-            pushed = settled.pushed,
-            pulled = settled.pulled,
-            ms,
-            "merge"
-        );
-    } else {
-        tracing::info!(outcome = settled.outcome, why = settled.why, ms, "merge");
+    if let Some(done) = last
+        .as_ref()
+        .filter(|done| done.began >= asked && done.mode == *mode)
+    {
+        return done.settled.clone();
     }
+    let began = Instant::now();
+    let settled = merge(engine, mode);
+    tell_log(&settled, began.elapsed());
     if settled.outcome == "error" || !settled.pending.is_empty() {
         engine.bell.again_in(AGAIN);
     }
@@ -64,7 +39,49 @@ pub(super) fn settle(engine: &Engine, mode: &Mode) -> Settled {
     engine
         .bell
         .pause(began.elapsed().min(Duration::from_secs(60)));
+    *last = Some(Merged {
+        began,
+        mode: mode.clone(),
+        settled: settled.clone(),
+    });
     settled
+}
+
+fn merge(engine: &Engine, mode: &Mode) -> Settled {
+    let report = match engine.merge(mode) {
+        Ok(report) => report,
+        Err(failure) => {
+            tracing::error!(%failure, "merge");
+            return Settled {
+                outcome: "error".into(),
+                why: format!(
+                    "the merge stopped: {failure}\n  next: driftfs sync   goes on where it stopped"
+                ),
+                ..Settled::default()
+            };
+        }
+    };
+    let settled = told(engine, &report);
+    // A push of single files has not compared both sides.
+    if !matches!(mode, Mode::Push(_)) {
+        let reached = report.unreachable.is_none();
+        *engine.last_report() = Some(report);
+        if reached {
+            engine.step(&Event::Settled, "");
+            engine.fetch.look_again();
+        }
+    }
+    settled
+}
+
+fn tell_log(settled: &Settled, took: Duration) {
+    let ms = took.as_millis();
+    let (pushed, pulled, outcome) = (settled.pushed, settled.pulled, &settled.outcome);
+    if outcome == "clean" {
+        tracing::debug!(pushed, pulled, ms, "merge");
+    } else {
+        tracing::info!(pushed, pulled, ms, outcome, why = settled.why, "merge");
+    }
 }
 
 /// `driftfs online --wait`: looks for the server, then merges.

@@ -59,7 +59,7 @@ pub use space::{DiskSpace, disk_space};
 pub use stat::{Stat, statx_in, statx_of};
 pub use state_dir::{
     Spot, StateLock, canonical, canonical_but_last, disk_use, euid, is_running, lock_state,
-    make_private_dir, names_in, open_log, open_path, path_xattr, read_small, remove_small,
-    short_hash, spot, write_small,
+    make_private_dir, open_log, open_path, path_xattr, read_small, remove_small, short_hash, spot,
+    write_small,
 };
 pub use xattrs::{remove_xattr, set_xattr, xattrs_of};

@@ -1,6 +1,6 @@
 //! The state directory as a place: made private, locked by one daemon, with its small files.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -118,8 +118,8 @@ pub fn canonical_but_last(path: &Path) -> io::Result<PathBuf> {
 /// What is at a path, as far as mounting there cares.
 #[derive(Debug)]
 pub enum Spot {
-    /// A directory; `true`: without entries.
-    Dir(bool),
+    /// A directory.
+    Dir,
     /// Something else.
     Other,
     /// Nothing.
@@ -135,10 +135,10 @@ pub fn spot(path: &Path) -> Spot {
     let dead = |error: &io::Error| error.raw_os_error() == Some(libc::ENOTCONN);
     match std::fs::metadata(path) {
         Ok(meta) if !meta.is_dir() => Spot::Other,
+        // A dead mount may still show the attributes the kernel remembers of its root.
         Ok(_) => match std::fs::read_dir(path) {
-            Ok(mut entries) => Spot::Dir(entries.next().is_none()),
             Err(error) if dead(&error) => Spot::Dead,
-            Err(_) => Spot::Dir(false),
+            _ => Spot::Dir,
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Spot::Missing,
         Err(error) if dead(&error) => Spot::Dead,
@@ -159,13 +159,6 @@ pub fn disk_use(dir: &Path) -> u64 {
             Err(_) => 0,
         })
         .sum()
-}
-
-/// The names in a directory.
-pub fn names_in(dir: &Path) -> io::Result<Vec<OsString>> {
-    std::fs::read_dir(dir)?
-        .map(|entry| entry.map(|entry| entry.file_name()))
-        .collect()
 }
 
 /// An extended attribute of a path; `None` when it has none of that name.

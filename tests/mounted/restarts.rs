@@ -18,10 +18,11 @@ fn kill_nine_and_come_back() {
         &rig.mnt,
     );
     rig.kill();
-    assert_eq!(
-        fs::metadata(&rig.mnt).unwrap_err().raw_os_error(),
-        Some(107),
-        "a dead mount is in the way"
+    // ENOTCONN, or ECONNABORTED when the kernel is just taking it down.
+    let dead = fs::metadata(&rig.mnt).unwrap_err().raw_os_error();
+    assert!(
+        matches!(dead, Some(107 | 103)),
+        "a dead mount is in the way: {dead:?}"
     );
     rig.mount(&["--push", "manual"]).ok();
     assert_eq!(read(rig.mnt.join("f")), "below\nhere\n");
