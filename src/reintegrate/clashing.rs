@@ -10,33 +10,71 @@ use super::trouble::Stop;
 use super::universe::{Key, Server, Version};
 use crate::meta::Conflict;
 use crate::model::{ConflictKind, Kind, ObjectId, Stamp};
-use crate::variants::Proposal;
+use crate::variants::{Proposal, Terms};
+
+/// How a clash is stored already.
+enum Stored {
+    /// As it is now.
+    Same,
+    /// With other paths: a directory above was renamed. The driver's proposal still holds.
+    Elsewhere(Option<Proposal>),
+    /// Not, or about other versions.
+    Not,
+}
 
 impl Job<'_> {
     /// Stores the clashes of a plan, except those that stand unchanged.
     pub fn store_clashes(&mut self, plan: &Plan) -> Result<(), Stop> {
         for clash in &plan.clashes {
-            if !self.stands(clash)? {
-                self.store_conflict(clash, None)?;
+            match self.stored_as(clash)? {
+                Stored::Same => {}
+                Stored::Elsewhere(merged) => self.store_conflict(clash, merged)?,
+                Stored::Not => self.store_conflict(clash, None)?,
             }
         }
         Ok(())
     }
 
-    /// True when the same conflict is stored and neither side changed since.
-    fn stands(&self, clash: &Clash) -> Result<bool, Stop> {
+    /// How a clash is stored already, if neither side changed since.
+    fn stored_as(&self, clash: &Clash) -> Result<Stored, Stop> {
         let object = self.universe.get(clash.key);
         if object.standing.is_none() {
-            return Ok(false);
+            return Ok(Stored::Not);
         }
         let stored = self.hand.on.read(|rows| Ok(rows.conflicts()?))?;
-        let same = |row: &Conflict| {
-            let about = (row.bid.is_some() && row.bid == object.bid)
+        let about = |row: &&Conflict| {
+            let same = (row.bid.is_some() && row.bid == object.bid)
                 || (row.ino.is_some() && row.ino == object.ino);
             let named = row.kind != ConflictKind::Occupied || row.path == clash.path;
-            row.kind == clash.kind && about && named
+            row.kind == clash.kind && same && named
         };
-        Ok(stored.iter().any(same))
+        let Some(row) = stored.iter().find(about) else {
+            return Ok(Stored::Not);
+        };
+        if row.kind == ConflictKind::Deleted {
+            // Its terms say what was deleted, and stay as they are.
+            return Ok(Stored::Same);
+        }
+        let now = self.found(clash, None).terms();
+        Ok(match Terms::parse(&row.terms) {
+            Ok(then) if same_places(&then, &now) => Stored::Same,
+            Ok(then) => Stored::Elsewhere(then.merged),
+            Err(_) => Stored::Not,
+        })
+    }
+
+    fn found<'f>(&'f self, clash: &Clash, merged: Option<Proposal>) -> Found<'f> {
+        Found {
+            universe: self.universe,
+            key: clash.key,
+            other: clash.other,
+            kind: clash.kind,
+            path: clash.path.clone(),
+            base: BTreeMap::new(),
+            server: BTreeMap::new(),
+            merged,
+            when: crate::sys::now(),
+        }
     }
 
     /// Stores one, with what of its versions is not kept by live, base or the server's own file.
@@ -59,15 +97,9 @@ impl Job<'_> {
             }
         }
         let found = Found {
-            universe: self.universe,
-            key: clash.key,
-            other: clash.other,
-            kind: clash.kind,
-            path: clash.path.clone(),
             base,
             server,
-            merged,
-            when: crate::sys::now(),
+            ..self.found(clash, merged)
         };
         let ino = self.universe.get(clash.key).ino;
         self.hand.on.commit("conflict", |txn| {
@@ -144,6 +176,16 @@ impl Job<'_> {
             Ok(())
         })
     }
+}
+
+/// True when everything in two terms has the same paths on every side.
+fn same_places(then: &Terms, now: &Terms) -> bool {
+    let places = |terms: &Terms| {
+        let sides = [&terms.base, &terms.client, &terms.server];
+        sides.map(|side| side.as_ref().map(|term| term.places.clone()))
+    };
+    let second = |terms: &Terms| terms.other.as_ref().map(|second| places(&second.terms));
+    places(then) == places(now) && second(then) == second(now)
 }
 
 impl super::run::Reintegrate {
