@@ -6,7 +6,8 @@ use super::scan::{Scan, ScanError, Scope, scan};
 use super::trouble::{Failure, Stop};
 use super::universe::Object;
 use crate::meta::Conflict;
-use crate::model::Mask;
+use crate::model::{ConflictKind, Mask, RelPath};
+use crate::variants::Terms;
 
 impl Reintegrate {
     /// Looks at everything a mode is about.
@@ -15,10 +16,11 @@ impl Reintegrate {
             Mode::Push(_) => Scope::Touched,
             Mode::Sync | Mode::Approved | Mode::Pull => Scope::Whole,
         };
-        let stands = |conflict: &Conflict, object: &Object| {
+        let stands = |conflict: &Conflict, object: &Object, paths: &[RelPath]| {
             let one = std::slice::from_ref(conflict);
             let of = (object.bid, object.ino);
-            standing(one, of, object.stamp.as_ref(), object.rev, &mask).is_some()
+            let same = standing(one, of, object.stamp.as_ref(), object.rev, &mask).is_some();
+            same && says_where(conflict, paths)
         };
         let looked = scan(
             &self.tree,
@@ -33,4 +35,18 @@ impl Reintegrate {
             ScanError::Tree(error) => Stop::Fatal(Failure::Tree(error)),
         })
     }
+}
+
+/// True when the terms of a conflict still say where the server has the object: deciding goes by these paths, and a
+/// directory above may have been renamed since. What was deleted on one side keeps its terms whatever happens.
+fn says_where(conflict: &Conflict, paths: &[RelPath]) -> bool {
+    if conflict.kind == ConflictKind::Deleted {
+        return true;
+    }
+    let Ok(terms) = Terms::parse(&conflict.terms) else {
+        return false;
+    };
+    let mut told = terms.server.map_or(Vec::new(), |term| term.places);
+    told.sort();
+    told == paths
 }

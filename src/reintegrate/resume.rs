@@ -100,7 +100,9 @@ impl Hand<'_> {
             return Ok(Some((bid, seen)));
         }
         // Taken back. What lies in `old` though we do not know it as ours is somebody's version: it is kept.
-        let keep = state.old.as_ref().filter(|old| old.stamp.kind != Kind::Dir);
+        // With another name it is safe there, and a link from us would only make its link count wrong.
+        let only = |old: &&Observed| old.stamp.kind != Kind::Dir && old.nlink < 2;
+        let keep = state.old.as_ref().filter(only);
         let retain = keep.map(|_| self.label(push.attempt.txn));
         let end = super::intents::End {
             attempt: push.attempt,
@@ -189,7 +191,7 @@ impl Hand<'_> {
             self.report.possible_loss.push(Problem { path, reason });
             return None;
         }
-        let kept = old.stamp.kind != Kind::Dir;
+        let kept = old.stamp.kind != Kind::Dir && old.nlink < 2;
         Some(Outcome::gone(kept.then(|| self.label(push.attempt.txn))))
     }
 

@@ -9,12 +9,12 @@ use super::takeover::{heirs, made_on_both};
 use super::tokens::{self, Comparer, Halt, Kept};
 use super::touched::touched;
 use super::trees::{BaseTree, LiveTree, ServerTree, Sid};
-use super::universe::{Key, Object, Universe};
+use super::universe::{Key, Object, Place, Server, Universe};
 use super::walk::Walk;
 use crate::fetch::{Fetch, Hold, is_known};
 use crate::lower::{Lower, LowerError};
 use crate::meta::{Conflict, MetaError};
-use crate::model::{Bid, Mask, ObjectId};
+use crate::model::{Bid, Mask, ObjectId, RelPath};
 use crate::tree::{Tree, TreeError};
 
 /// How far a scan looks.
@@ -61,8 +61,8 @@ pub struct Scan {
     pub hold: Hold,
 }
 
-/// Whether a stored conflict is still the same one: neither side changed since.
-pub type Standing<'a> = &'a dyn Fn(&Conflict, &Object) -> bool;
+/// Whether a stored conflict is still the same one: neither side changed since. Told where the server has the object now.
+pub type Standing<'a> = &'a dyn Fn(&Conflict, &Object, &[RelPath]) -> bool;
 
 /// Looks at everything `scope` names. While the result lives, refreshes leave base alone. One scan at a time.
 pub fn scan(
@@ -196,17 +196,48 @@ fn with_conflicts(
 ) -> Result<Universe, TreeError> {
     let conflicts = tree.meta().read(|rows| rows.conflicts());
     for conflict in conflicts.map_err(tokens::rows)? {
-        let of_it = universe.objects.iter_mut().find(|object| {
+        let of_it = universe.objects.iter().position(|object| {
             let same_node = conflict.ino.is_some() && object.ino == conflict.ino;
             let same_base = conflict.bid.is_some() && object.bid == conflict.bid;
             same_node || same_base
         });
-        if let Some(object) = of_it
-            && object.standing.is_none()
-            && standing(&conflict, object)
-        {
-            object.standing = Some(conflict.id);
+        let Some(at) = of_it else { continue };
+        let object = &universe.objects[at];
+        let paths = server_paths(&universe, object);
+        if object.standing.is_none() && standing(&conflict, object, &paths) {
+            universe.objects[at].standing = Some(conflict.id);
         }
     }
     Ok(universe)
+}
+
+/// Every path the server has an object under, in order.
+fn server_paths(universe: &Universe, object: &Object) -> Vec<RelPath> {
+    let Server::Present(version) = &object.server else {
+        return Vec::new();
+    };
+    let places = version.places.iter();
+    let mut paths: Vec<RelPath> = places
+        .filter_map(|place| server_path(universe, place))
+        .collect();
+    paths.sort();
+    paths
+}
+
+fn server_path(universe: &Universe, place: &Place) -> Option<RelPath> {
+    let mut names = vec![place.name.clone()];
+    let mut at = place.parent;
+    while at != Key::ROOT {
+        let Server::Present(version) = &universe.get(at).server else {
+            return None;
+        };
+        let up = version.places.first()?;
+        names.push(up.name.clone());
+        at = up.parent;
+        if names.len() > universe.objects.len() {
+            return None;
+        }
+    }
+    names.reverse();
+    Some(RelPath::from_names(names))
 }

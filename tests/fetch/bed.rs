@@ -162,7 +162,7 @@ impl Bed {
     pub fn try_scan(&self, scope: Scope) -> Result<Scan, ScanError> {
         let mask = self.fetch.mask().unwrap();
         let lower = self.lower.as_ref();
-        let standing = |_: &_, _: &_| false;
+        let standing = |_: &_, _: &_, _: &[RelPath]| false;
         scan(&self.tree, lower, &self.fetch, mask, scope, &standing)
     }
 

@@ -112,7 +112,10 @@ fn change(world: &mut World, view: &View, hands: &dyn Hands) {
         .pick(view, &[Kind::File, Kind::Dir, Kind::Symlink])
         .map(str::to_owned);
     let free = !view.contains_key(&new);
-    let what = world.rng.usize(0..12);
+    let what = match hands.can_fill(&dir) {
+        true => world.rng.usize(0..12),
+        false => return,
+    };
     if std::env::var_os("DRIFTFS_SEED").is_some() {
         eprintln!(
             "  {} {what} new {new} (free {free}) file {file:?} any {any:?} after {}",
@@ -140,6 +143,8 @@ fn change(world: &mut World, view: &View, hands: &dyn Hands) {
 /// Either side.
 trait Hands {
     fn name(&self) -> &'static str;
+    /// False for a directory whose names are not known.
+    fn can_fill(&self, dir: &str) -> bool;
     fn write(&self, path: &str, bytes: &[u8]);
     fn save(&self, path: &str, bytes: &[u8]);
     fn create(&self, path: &str, bytes: &[u8]);
@@ -153,6 +158,13 @@ trait Hands {
 impl Hands for Client {
     fn name(&self) -> &'static str {
         "client"
+    }
+    fn can_fill(&self, dir: &str) -> bool {
+        dir.is_empty()
+            || self
+                .tree
+                .stat(self.ino(dir))
+                .is_ok_and(|seen| seen.node.listed.is_some())
     }
     fn write(&self, path: &str, bytes: &[u8]) {
         Client::write(self, path, bytes);
@@ -183,6 +195,9 @@ impl Hands for Client {
 impl Hands for Bed {
     fn name(&self) -> &'static str {
         "server"
+    }
+    fn can_fill(&self, _: &str) -> bool {
+        true
     }
     fn write(&self, path: &str, bytes: &[u8]) {
         self.server_write(path, bytes);
@@ -290,7 +305,19 @@ fn troubled_run(bed: &Bed, world: &mut World) -> bool {
 /// A run in peace, and a second one that finds nothing to do.
 fn check(bed: &Bed, versions: &BTreeSet<Vec<u8>>) {
     let client = bed.open();
+    let told = || {
+        if std::env::var_os("DRIFTFS_SEED").is_some() {
+            let names = |view: View| view.into_keys().collect::<Vec<_>>().join(" ");
+            eprintln!(
+                "  client {}\n  server {}",
+                names(client.view_names()),
+                names(bed.server_view())
+            );
+        }
+    };
+    told();
     let first = client.re.run(&Mode::Approved).expect("a run");
+    told();
     let again = client.re.run(&Mode::Approved).expect("a run");
     if std::env::var_os("DRIFTFS_SEED").is_some() {
         eprintln!("  in peace: {first:?}");

@@ -70,7 +70,10 @@ impl Case<'_> {
             };
             let places = rows::places(txn, &server.places)?.ok_or_else(missing)?;
             match theirs.bid {
-                Some(bid) => rows::put_places(txn, bid, &places)?,
+                Some(bid) => {
+                    rows::take_version(txn, bid, server)?;
+                    rows::put_places(txn, bid, &places)?;
+                }
                 None => {
                     rows::put_new(txn, server, &places)?;
                 }

@@ -47,6 +47,17 @@ pub(super) fn put_new(
     Ok(Some(bid))
 }
 
+/// A base object becomes the server's version; its names stay.
+pub(super) fn take_version(txn: &WriteTxn<'_>, bid: Bid, server: &Term) -> Result<()> {
+    take_bytes(txn, bid, server)?;
+    let Some(mut row) = txn.base(bid)? else {
+        return Ok(());
+    };
+    row.attrs = server.attrs;
+    row.xattrs = server.xattrs.clone().or(row.xattrs);
+    txn.put_base(&row)
+}
+
 /// Gives a base object exactly these names. What had one of them and has no other is gone from base.
 pub(super) fn put_places(txn: &WriteTxn<'_>, bid: Bid, places: &[(Bid, Name)]) -> Result<()> {
     for (parent, name) in txn.base_places(bid)? {
