@@ -16,16 +16,9 @@ pub enum Cloned {
 
 /// Makes `to` (open for writing) hold exactly the bytes of `from`. File offsets do not move.
 pub fn clone_file(from: &File, to: &File) -> io::Result<Cloned> {
-    // SAFETY: FICLONE takes two open descriptors and no memory.
-    if unsafe { libc::ioctl(to.as_raw_fd(), libc::FICLONE, from.as_raw_fd()) } == 0 {
-        // FICLONE does not shorten its target.
-        let size = from.metadata()?.len();
-        if to.metadata()?.len() != size {
-            to.set_len(size)?;
-        }
+    let Err(error) = reflink_copy::reflink_file(from, to) else {
         return Ok(Cloned::Reflink);
-    }
-    let error = io::Error::last_os_error();
+    };
     // No support, two file systems, or a file the file system cannot share: those are copied. ENOSPC and EIO are not
     // a reason to try the expensive way.
     match error.raw_os_error() {

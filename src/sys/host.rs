@@ -49,15 +49,7 @@ pub fn can_reflink(dir: &Path) -> Option<bool> {
     };
     let (mut from, to) = (nameless().ok()?, nameless().ok()?);
     from.write_all(&[1; 4096]).ok()?;
-    // SAFETY: FICLONE takes the number of an open descriptor and changes only the file `to`.
-    let done = unsafe {
-        libc::ioctl(
-            std::os::fd::AsRawFd::as_raw_fd(&to),
-            libc::FICLONE,
-            std::os::fd::AsRawFd::as_raw_fd(&from),
-        )
-    };
-    Some(done == 0)
+    Some(reflink_copy::reflink_file(&from, &to).is_ok())
 }
 
 /// True when we are root.

@@ -132,7 +132,13 @@ pub enum Spot {
 
 /// Looks at a path.
 pub fn spot(path: &Path) -> Spot {
-    let dead = |error: &io::Error| error.raw_os_error() == Some(libc::ENOTCONN);
+    // A question that was on its way when the daemon died is answered with ECONNABORTED, later ones with ENOTCONN.
+    let dead = |error: &io::Error| {
+        matches!(
+            error.raw_os_error(),
+            Some(libc::ENOTCONN | libc::ECONNABORTED)
+        )
+    };
     match std::fs::metadata(path) {
         Ok(meta) if !meta.is_dir() => Spot::Other,
         // A dead mount may still show the attributes the kernel remembers of its root.
