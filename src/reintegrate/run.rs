@@ -146,7 +146,6 @@ impl Reintegrate {
         {
             self.snapshot_before()?;
         }
-        let before = done_so_far(report);
         let mut job = Job::new(self.hand(report, mask), &scan);
         job.refresh_stamps()
             .and_then(|()| job.store_clashes(&plan))?;
@@ -156,7 +155,7 @@ impl Reintegrate {
         }
         let (again, later) = job.tidy_up()?;
         carried.map_err(Stop::Fatal)?;
-        let last = report.rounds >= ROUNDS || done_so_far(report) == before;
+        let last = report.rounds >= ROUNDS;
         if again && last {
             report.pending.extend(later);
         }
@@ -273,10 +272,6 @@ fn wanted<'a>(
 fn overwrites(step: &Step) -> bool {
     let fresh = matches!(step.action, Action::Make(_) | Action::Link(_));
     step.side == Side::Client && !fresh
-}
-
-fn done_so_far(report: &Report) -> usize {
-    report.pushed.len() + report.pulled.len() + report.merged.len()
 }
 
 /// Adds a journal row for something driftfs itself did.

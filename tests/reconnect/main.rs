@@ -5,4 +5,5 @@ mod both_sides;
 mod crash;
 mod histories;
 mod meddler;
+mod modes;
 mod one_side;
