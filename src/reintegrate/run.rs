@@ -155,6 +155,7 @@ impl Reintegrate {
         let carried = job.carry_out(&plan, &wanted);
         if !matches!(mode, Mode::Push(_)) {
             job.drop_settled(&plan)?;
+            job.tell_displaced()?;
         }
         let (again, later) = job.tidy_up()?;
         carried.map_err(Stop::Fatal)?;
