@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::hand::Hand;
 use super::job::Job;
 use super::report::Report;
-use super::steps::{Action, Plan, Side, Step};
+use super::steps::{Action, Clash, Plan, Side, Step};
 use super::trouble::{Failure, Stop};
 use super::universe::Universe;
 use crate::fetch::Fetch;
@@ -34,6 +34,9 @@ pub enum Mode {
     Approved,
     /// To the server only, and only these nodes (and what they need).
     Push(BTreeSet<Ino>),
+    /// To the server only: everything changed here, by a look at the places it touches. Where that look is not enough (the
+    /// server changed something there too, or something is not at its place), nothing is done and [`Report::more`] is set.
+    Send,
     /// From the server only.
     Pull,
 }
@@ -140,6 +143,10 @@ impl Reintegrate {
         let (plan, brake) = decide(&scan.universe);
         report.pending.extend(plan.pending.iter().cloned());
         report.notes.extend(plan.notes.iter().cloned());
+        if *mode == Mode::Send && (brake.is_some() || needs_more(&scan.universe, &plan)) {
+            report.more = true;
+            return Ok(false);
+        }
         if let Some(why) = brake.filter(|_| *mode != Mode::Approved) {
             report.brake = Some(why);
             return Ok(false);
@@ -153,7 +160,7 @@ impl Reintegrate {
         job.refresh_stamps()
             .and_then(|()| job.store_clashes(&plan))?;
         let carried = job.carry_out(&plan, &wanted);
-        if !matches!(mode, Mode::Push(_)) {
+        if !matches!(mode, Mode::Push(_) | Mode::Send) {
             job.drop_settled(&plan)?;
             job.tell_displaced()?;
         }
@@ -252,12 +259,20 @@ fn decide(universe: &Universe) -> (Plan, Option<String>) {
     (plan, brake)
 }
 
+/// True when a look at the touched places alone does not settle what was changed here.
+fn needs_more(universe: &Universe, plan: &Plan) -> bool {
+    let new = |clash: &Clash| universe.get(clash.key).standing.is_none();
+    let pulls = |step: &Step| step.side == Side::Client;
+    !plan.pending.is_empty() || plan.clashes.iter().any(new) || plan.steps.iter().any(pulls)
+}
+
 /// Which steps a mode allows, by index. A push of some nodes takes along what those steps need, as long as that is not a
 /// pull.
 fn wanted(mode: &Mode, universe: &Universe, plan: &Plan) -> Vec<bool> {
     let by_side = |side: fn(Side) -> bool| plan.steps.iter().map(|step| side(step.side)).collect();
     let inos = match mode {
         Mode::Sync | Mode::Approved => return by_side(|_| true),
+        Mode::Send => return by_side(|side| side != Side::Client),
         Mode::Pull => return by_side(|side| side != Side::Server),
         Mode::Push(inos) => inos,
     };
