@@ -84,6 +84,9 @@ pub struct Object {
     pub client: Option<Version>,
     /// What the lower has.
     pub server: Server,
+    /// More names there, in directories that are not listed here and were met by searching for something else. Nothing
+    /// is planned for them, as nothing would be without that search; a replacement on the lower takes them along.
+    pub further: BTreeSet<Place>,
     /// Fingerprint of what the lower has now.
     pub stamp: Option<Stamp>,
     /// A writer has the live file open: bytes are pulled later.

@@ -102,7 +102,9 @@ fn standing(object: &super::universe::Object) -> Standing {
     Standing {
         ino: object.client.as_ref().and(object.ino),
         bid: object.bid,
-        server: present.map(|v| v.places.clone()).unwrap_or_default(),
+        server: present
+            .map(|version| &version.places | &object.further)
+            .unwrap_or_default(),
         stamp: object.stamp,
         agreed,
         rev: object.rev,
