@@ -55,7 +55,7 @@ pub use process::{
     path_exists, random,
 };
 pub use socket::Channel;
-pub use space::{DiskSpace, disk_space};
+pub use space::{DiskSpace, can_hold, disk_space};
 pub use stat::{Stat, statx_in, statx_of};
 pub use state_dir::{
     Spot, StateLock, canonical, canonical_but_last, disk_use, euid, is_running, lock_state,

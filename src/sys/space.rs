@@ -1,5 +1,6 @@
 //! How much room a file system has.
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -18,6 +19,13 @@ pub struct DiskSpace {
     pub files: u64,
     /// Free inodes.
     pub ffree: u64,
+}
+
+/// Can `file` ever grow to `size` where it is? Not beyond what its whole file system holds.
+pub fn can_hold(file: &File, size: u64) -> io::Result<bool> {
+    let stat = nix::sys::statvfs::fstatvfs(file).map_err(io::Error::from)?;
+    let whole = stat.blocks().saturating_mul(stat.fragment_size());
+    Ok(size <= whole)
 }
 
 /// The room on the file system that holds `path`.
