@@ -48,6 +48,31 @@ fn a_file_saved_anew_before_it_was_read_comes_too() {
 }
 
 #[test]
+fn extended_attributes_come_with_the_bytes_they_are_seen_with() {
+    for (here, text) in [(true, "hello"), (true, "other"), (false, "other")] {
+        let bed = one_file("hello");
+        if here {
+            bed.bring("f").unwrap();
+        }
+        bed.server_writes("f", text);
+        xattr::set(bed.at("f"), "user.k", b"theirs").unwrap();
+        if here {
+            bed.refresh("");
+        } else {
+            bed.bring("f").unwrap();
+        }
+        assert_eq!(bed.read("f"), text);
+        let node = bed.node("f").unwrap();
+        let value = node.xattrs.get(b"user.k".as_slice());
+        assert_eq!(
+            value.map(Vec::as_slice),
+            Some(b"theirs".as_slice()),
+            "{here} {text}"
+        );
+    }
+}
+
+#[test]
 fn a_file_that_is_gone_is_left_to_a_sync() {
     let bed = one_file("hello");
     std::fs::remove_file(bed.at("f")).unwrap();
