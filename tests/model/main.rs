@@ -303,10 +303,14 @@ fn resolve_all(rig: &Rig, random: &mut fastrand::Rng, tally: &mut Tally, context
             let word = ["client", "server", "client", "both"][random.usize(..4)];
             let ran = rig.run(&["resolve", "--take", word, "--", path.to_str().unwrap()]);
             said += &format!("{word} {}: {}{}", path.display(), ran.out, ran.err);
-            if ran.code != 0 {
-                let path = path.to_str().unwrap();
-                let ran = rig.run(&["resolve", "--take", "client", "--", path]);
-                said += &format!("client {path}: {}{}", ran.out, ran.err);
+            let mut code = ran.code;
+            for word in ["client", "both", "server"] {
+                if code != 0 {
+                    let path = path.to_str().unwrap();
+                    let ran = rig.run(&["resolve", "--take", word, "--", path]);
+                    said += &format!("{word} {path}: {}{}", ran.out, ran.err);
+                    code = ran.code;
+                }
             }
         }
         said += &rig.online().out;

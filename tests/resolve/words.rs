@@ -437,3 +437,28 @@ fn a_path_without_a_conflict_is_refused_with_a_sentence() {
             .is_some()
     );
 }
+
+#[test]
+fn occupied_by_a_directory_that_was_removed_here_and_filled_there() {
+    for word in [Take::Server, Take::Both] {
+        let (bed, client) = known();
+        client.remove("d");
+        client.create("d", b"a file now\n");
+        bed.server_write("d/new", b"new there\n");
+        client.sync();
+        assert_eq!(kinds(&client), [ConflictKind::Occupied]);
+        let refused = take(&client, "d", Take::Client);
+        assert!(
+            matches!(refused, Err(Unresolved::Refused(_))),
+            "{refused:?}"
+        );
+        take(&client, "d", word).unwrap();
+        client.sync();
+        assert_eq!(client.read("d/new"), b"new there\n");
+        assert_same_sides(&bed, &client);
+    }
+}
+
+fn assert_same_sides(bed: &Bed, client: &Client) {
+    super::assert_same(&client.view(), &bed.server_view(), "client and server");
+}

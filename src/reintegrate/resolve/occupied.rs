@@ -55,9 +55,11 @@ impl Case<'_> {
         let Some(server) = &theirs.terms.server else {
             return self.close_alone(take, true, "the name is free on the server by now");
         };
-        if server.attrs.kind == Kind::Dir && theirs.bid.is_none() {
+        // What is in a directory that only the server has keeps it there: the next look would bring the conflict back.
+        let only_there = theirs.bid.is_none() || theirs.terms.client.is_none();
+        if server.attrs.kind == Kind::Dir && only_there {
             return self.refuse(
-                "the server has a new directory there, which may be full of files",
+                "the server has a directory there that is not here, and it may be full of files",
                 "server|both",
             );
         }
