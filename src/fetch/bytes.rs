@@ -60,7 +60,7 @@ fn wanted(inner: &Inner, ino: Ino) -> Result<Option<Wanted>, FetchError> {
         }
         let bid = node.bid.ok_or(TreeError::NoBytes(ino))?;
         let base = rows.base(bid)?.ok_or(TreeError::NoBytes(ino))?;
-        let path = rows.base_path(bid)?.ok_or(FetchError::Gone)?;
+        let path = inner.elsewhere.path(rows, bid)?.ok_or(FetchError::Gone)?;
         Ok(Some(Wanted { node, base, path }))
     })
 }

@@ -58,12 +58,16 @@ impl Adaptor {
         request: &Request,
         parent: INodeNo,
         name: &OsStr,
+        umask: u32,
         new: NewNode,
         reply: ReplyEntry,
     ) {
         let (parent, name, ttl) = (Ino(parent.0), name.to_owned(), self.ttl());
         self.waits.run(
-            call(request),
+            Call {
+                umask,
+                ..call(request)
+            },
             move |o, c| o.make(c, parent, &Name::from_os(&name)?, &new),
             move |result| replies::entry(reply, ttl, result),
         );
@@ -100,6 +104,9 @@ impl Filesystem for Adaptor {
             InitFlags::FUSE_HANDLE_KILLPRIV_V2,
             InitFlags::FUSE_AUTO_INVAL_DATA,
             InitFlags::FUSE_ASYNC_DIO,
+            // The umask comes with the request: where a directory has a default list it has no say.
+            InitFlags::FUSE_DONT_MASK,
+            InitFlags::FUSE_POSIX_ACL,
         ] {
             if config.add_capabilities(wanted).is_err() {
                 tracing::info!(?wanted, "not known to this kernel");
@@ -160,7 +167,7 @@ impl Filesystem for Adaptor {
     }
 
     fn mknod(
-        &self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, _umask: u32, rdev: u32,
+        &self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, umask: u32, rdev: u32,
         reply: ReplyEntry,
     ) {
         let Some(kind) = kind_of_mode(mode) else {
@@ -172,17 +179,17 @@ impl Filesystem for Adaptor {
             rdev: u64::from(rdev),
             target: None,
         };
-        self.make(request, parent, name, new, reply);
+        self.make(request, parent, name, umask, new, reply);
     }
 
-    fn mkdir(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, _umask: u32, reply: ReplyEntry) {
+    fn mkdir(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, umask: u32, reply: ReplyEntry) {
         let new = NewNode {
             kind: Kind::Dir,
             mode: mode & 0o7777,
             rdev: 0,
             target: None,
         };
-        self.make(request, parent, name, new, reply);
+        self.make(request, parent, name, umask, new, reply);
     }
 
     fn unlink(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
@@ -210,7 +217,7 @@ impl Filesystem for Adaptor {
             rdev: 0,
             target: Some(target.as_os_str().as_bytes().to_vec()),
         };
-        self.make(request, parent, name, new, reply);
+        self.make(request, parent, name, 0, new, reply);
     }
 
     fn rename(
@@ -250,13 +257,16 @@ impl Filesystem for Adaptor {
     }
 
     fn create(
-        &self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, _umask: u32, flags: i32,
+        &self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, umask: u32, flags: i32,
         reply: ReplyCreate,
     ) {
         let (name, ttl, how) = (name.to_owned(), self.ttl(), how_to_open(flags));
         let exclusive = flags & f::O_EXCL != 0;
         self.waits.run(
-            open_call(request, flags),
+            Call {
+                umask,
+                ..open_call(request, flags)
+            },
             move |o, c| {
                 let name = Name::from_os(&name)?;
                 o.create(c, Ino(parent.0), &name, mode & 0o7777, how, exclusive)

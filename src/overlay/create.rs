@@ -10,7 +10,7 @@ impl Overlay {
         self.check_name(parent, name)?;
         let seen = self
             .tree
-            .create(parent, name, new, call.who)
+            .create_masked(parent, name, new, call.umask, call.who)
             .map_err(|error| self.missing(call, error))?;
         self.hooks.say_changed(seen.node.ino);
         Ok(self.hand_over(&seen))

@@ -49,6 +49,8 @@ pub const OWN: &[u8] = b".driftfs";
 pub struct Call {
     /// On whose behalf.
     pub who: Who,
+    /// What it takes from the mode of what it makes (where no default list says more).
+    pub umask: u32,
     /// It asked not to be kept waiting (`O_NONBLOCK`).
     pub nonblock: bool,
     /// The server was looked at on behalf of this call, or that was given up.
@@ -64,6 +66,7 @@ impl Call {
     pub fn of(who: Who) -> Call {
         Call {
             who,
+            umask: 0,
             nonblock: false,
             looked: false,
             pushed: false,

@@ -11,8 +11,8 @@ use crate::variants::{self, Key};
 /// On the root: where the state directory is. By it a person's command finds the daemon.
 const STATE_DIR: &[u8] = b"user.drift.state-dir";
 
-/// Attribute names that this file system does not take.
-const REFUSED: [&[u8]; 2] = [b"system.posix_acl_access", b"system.posix_acl_default"];
+/// What the kernel asks for when it checks rights.
+const LISTS: [&[u8]; 2] = [b"system.posix_acl_access", b"system.posix_acl_default"];
 
 impl Overlay {
     /// The value of an extended attribute.
@@ -21,6 +21,10 @@ impl Overlay {
             return self.own_value(ino, name, key);
         }
         if self.settings.noxattr {
+            // Any other answer would make the kernel refuse what it wanted to check.
+            if LISTS.contains(&name) {
+                return Err(TreeError::NoAttribute.into());
+            }
             return Err(OverlayError::Unsupported("extended attributes (noxattr)"));
         }
         let value = self.xattrs_of(ino)?.remove(name);
@@ -53,7 +57,7 @@ impl Overlay {
         if let Some(key) = variants::key(name) {
             return self.set_own(ino, key, value);
         }
-        self.check_xattr(name)?;
+        self.check_xattr()?;
         self.tree.set_xattr(ino, name, value, how, call.who)?;
         self.hooks.say_changed(ino);
         Ok(())
@@ -70,18 +74,15 @@ impl Overlay {
         if variants::key(name).is_some() {
             return Err(OverlayError::Unsupported("removing user.drift.*"));
         }
-        self.check_xattr(name)?;
+        self.check_xattr()?;
         self.tree.remove_xattr(ino, name, call.who)?;
         self.hooks.say_changed(ino);
         Ok(())
     }
 
-    fn check_xattr(&self, name: &[u8]) -> Result<()> {
+    fn check_xattr(&self) -> Result<()> {
         if self.settings.noxattr {
             return Err(OverlayError::Unsupported("extended attributes (noxattr)"));
-        }
-        if REFUSED.contains(&name) {
-            return Err(OverlayError::Unsupported("POSIX access control lists"));
         }
         Ok(())
     }

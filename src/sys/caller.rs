@@ -30,6 +30,17 @@ fn acts_on(status: &str) -> bool {
     waiting & !mask("SigBlk:") & !mask("SigIgn:") & !QUIET != 0
 }
 
+/// True when group `gid` is among the supplementary groups of thread `pid`. False when that cannot be known.
+pub fn has_group(pid: u32, gid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"));
+    pid != 0 && status.is_ok_and(|status| lists_group(&status, gid))
+}
+
+fn lists_group(status: &str, gid: u32) -> bool {
+    let line = status.lines().find_map(|line| line.strip_prefix("Groups:"));
+    line.is_some_and(|groups| groups.split_whitespace().any(|g| g.parse() == Ok(gid)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,5 +66,14 @@ mod tests {
     fn this_process_is_not_signalled_and_a_missing_one_is() {
         assert!(!is_signalled(std::process::id()));
         assert!(is_signalled(u32::MAX - 1));
+    }
+
+    #[test]
+    fn supplementary_groups_are_read() {
+        let status = "Gid:\t7\t7\t7\t7\nGroups:\t4 24 1000 \n";
+        assert!(lists_group(status, 24));
+        assert!(!lists_group(status, 7));
+        assert!(!lists_group("Groups:\t\n", 0));
+        assert!(!has_group(0, 0));
     }
 }

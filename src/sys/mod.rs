@@ -29,7 +29,7 @@ pub use background::{
     EndSignals, hold_end_signals, output_within, own_program, read_report, report_pipe,
     settle_down, sleep, spawn_detached, write_report,
 };
-pub use caller::is_signalled;
+pub use caller::{has_group, is_signalled};
 pub use clock::now;
 pub use clone::{Cloned, clone_file, copy_with_holes};
 pub use control_socket::{

@@ -1,5 +1,6 @@
 //! Setting attributes.
 
+use super::acl::{ACCESS, Acl};
 use super::commit::Core;
 use super::live::{OpenNode, live_stat};
 use super::record::At;
@@ -87,7 +88,7 @@ fn apply(node: &mut Node, set: &SetAttrs) {
         node.attrs.gid = set.gid.unwrap_or(node.attrs.gid);
     }
     if let Some(mode) = set.mode {
-        node.attrs.mode = mode & 0o7777;
+        set_mode(node, mode & 0o7777);
     }
     let at = |time: SetTime| -> Time {
         match time {
@@ -102,6 +103,19 @@ fn apply(node: &mut Node, set: &SetAttrs) {
     if told(&before) != told(&node.attrs) && node.nlink > 0 {
         node.dirty = node.dirty.with(Dirty::ATTRS);
         node.rev += 1;
+    }
+}
+
+/// Sets the mode, and what stands for it in the access list.
+fn set_mode(node: &mut Node, mode: u32) {
+    node.attrs.mode = mode;
+    let list = node.xattrs.get(ACCESS).and_then(|value| Acl::parse(value));
+    if let Some(mut list) = list
+        && list.bits() != mode & 0o777
+    {
+        list.chmod(mode);
+        node.xattrs.insert(ACCESS.to_vec(), list.compose());
+        node.dirty = node.dirty.with(Dirty::XATTRS);
     }
 }
 

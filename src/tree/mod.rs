@@ -7,7 +7,7 @@
 //! |---|---|
 //! | names: create, link, unlink, rmdir, rename | `names.rs`, `rename.rs`, what goes with them in `nameless.rs` |
 //! | which node inherits a base object after an editor's save | `inherit.rs` |
-//! | attributes and extended attributes | `attrs.rs`, `xattrs.rs` |
+//! | attributes and extended attributes | `attrs.rs`, `xattrs.rs`, access control lists in `acl.rs` |
 //! | looking: stat, lookup, list | `stat.rs` |
 //! | bytes: open, read, write, truncate | `bytes.rs`, `truncate.rs`, `copy.rs` |
 //! | handles and the lock of a node | `live.rs` |
@@ -20,6 +20,7 @@
 //! **Locks, in order**: `names` (one namespace change at a time), `gate` (shared by everything that changes bytes, taken
 //! alone by a snapshot), node locks by number, then the database.
 
+mod acl;
 mod attrs;
 mod barrier;
 mod bytes;

@@ -1,5 +1,6 @@
 //! Names: create, link, unlink, rmdir.
 
+use super::acl::{ACCESS, Acl, DEFAULT, Inherited};
 use super::commit::Core;
 use super::inherit::inherit_name;
 use super::record::At;
@@ -7,7 +8,7 @@ use super::seal::SGID;
 use super::stat::{directory, listed_dir, named};
 use super::{NewNode, Result, Seen, Tree, TreeError, io};
 use crate::meta::{Node, WriteTxn};
-use crate::model::{Attrs, Bytes, Dirty, Ino, Kind, LiveStat, Name, Time, Who};
+use crate::model::{Attrs, Bytes, Dirty, Ino, Kind, LiveStat, Name, Time, Who, Xattrs};
 use crate::sys;
 
 /// Most names of one node.
@@ -16,14 +17,26 @@ const MOST_LINKS: u32 = i32::MAX as u32;
 const ALL_NEW: Dirty = Dirty(Dirty::BYTES.0 | Dirty::ATTRS.0 | Dirty::XATTRS.0 | Dirty::NAMES.0);
 
 impl Tree {
-    /// Makes a node with a name. Group and setgid follow a setgid parent directory.
+    /// Makes a node with a name. Group and setgid follow a setgid parent directory, rights its default list.
     pub fn create(&self, parent: Ino, name: &Name, new: &NewNode, who: Who) -> Result<Seen> {
+        self.create_masked(parent, name, new, 0, who)
+    }
+
+    /// As [`Tree::create`], for a caller with a umask: it counts only where the directory has no default list.
+    pub fn create_masked(
+        &self,
+        parent: Ino,
+        name: &Name,
+        new: &NewNode,
+        umask: u32,
+        who: Who,
+    ) -> Result<Seen> {
         let core = &self.core;
         let _names = core.names();
         let mut placed = None;
         let made = core
             .meta
-            .write(|txn| core.create_in(txn, parent, name, new, who, &mut placed));
+            .write(|txn| core.create_in(txn, (parent, name), new, umask, who, &mut placed));
         match made {
             Ok(node) => core.see(node),
             Err(error) => {
@@ -116,9 +129,9 @@ impl Core {
     fn create_in(
         &self,
         txn: &WriteTxn<'_>,
-        parent: Ino,
-        name: &Name,
+        (parent, name): (Ino, &Name),
         new: &NewNode,
+        umask: u32,
         who: Who,
         placed: &mut Option<Ino>,
     ) -> Result<Node> {
@@ -130,6 +143,7 @@ impl Core {
             None
         };
         let mut node = self.new_row(txn, ino, &dir, new, live, who)?;
+        take_rights(&mut node, &dir, umask);
         inherit_name(txn, &dir, name, &mut node)?;
         txn.put_node(&node)?;
         txn.put_entry(parent, name, ino)?;
@@ -223,6 +237,28 @@ impl Core {
         node.attrs.ctime = now;
         self.become_nameless(txn, node, leaving)
     }
+}
+
+/// Gives a new node the rights its directory hands down, or takes those of the umask away.
+fn take_rights(node: &mut Node, dir: &Node, umask: u32) {
+    if node.attrs.kind == Kind::Symlink {
+        return;
+    }
+    let default = dir.xattrs.get(DEFAULT);
+    let Some((value, list)) = default.and_then(|value| Some((value, Acl::parse(value)?))) else {
+        node.attrs.mode &= !(umask & 0o777);
+        return;
+    };
+    let Inherited { mode, access } = list.inherited(node.attrs.mode);
+    node.attrs.mode = mode;
+    let mut lists = Xattrs::new();
+    if let Some(access) = access {
+        lists.insert(ACCESS.to_vec(), access.compose());
+    }
+    if node.attrs.kind == Kind::Dir {
+        lists.insert(DEFAULT.to_vec(), value.clone());
+    }
+    node.xattrs.extend(lists);
 }
 
 /// A listed directory with a name, where `name` is free.

@@ -1,9 +1,11 @@
 //! Extended attributes.
 
+use super::acl::{ACCESS, Acl, DEFAULT};
 use super::record::At;
+use super::seal::SGID;
 use super::{Result, SetXattr, Tree, TreeError};
 use crate::meta::Node;
-use crate::model::{Dirty, Ino, Who};
+use crate::model::{Dirty, Ino, Kind, Who};
 use crate::sys;
 
 impl Tree {
@@ -22,8 +24,14 @@ impl Tree {
                 (SetXattr::Replace, false) => return Err(TreeError::NoAttribute),
                 _ => {}
             }
-            node.xattrs.insert(name.to_vec(), value.to_vec());
-            Ok(())
+            match name {
+                ACCESS => set_access(node, value, who),
+                DEFAULT => set_default(node, value),
+                _ => {
+                    node.xattrs.insert(name.to_vec(), value.to_vec());
+                    Ok(())
+                }
+            }
         })
     }
 
@@ -31,7 +39,11 @@ impl Tree {
     pub fn remove_xattr(&self, ino: Ino, name: &[u8], who: Who) -> Result<()> {
         self.change_xattrs(ino, name, who, |node| {
             let had = node.xattrs.remove(name);
-            had.map(drop).ok_or(TreeError::NoAttribute)
+            match had {
+                None if name != ACCESS && name != DEFAULT => Err(TreeError::NoAttribute),
+                // No list where there was none is what was asked for.
+                _ => Ok(()),
+            }
         })
     }
 
@@ -48,7 +60,11 @@ impl Tree {
         let _alone = pin.alone();
         core.meta.write(|txn| {
             let mut node = txn.node(ino)?.ok_or(TreeError::NotFound)?;
+            let mode = node.attrs.mode;
             change(&mut node)?;
+            if node.attrs.mode != mode && node.nlink > 0 {
+                node.dirty = node.dirty.with(Dirty::ATTRS);
+            }
             node.attrs.ctime = sys::now();
             node.rev += 1;
             if node.nlink > 0 {
@@ -61,4 +77,36 @@ impl Tree {
         pin.plain.store(0, std::sync::atomic::Ordering::SeqCst);
         Ok(())
     }
+}
+
+/// Sets the access list. The mode follows it; a list that says no more than the mode is not kept; and whoever is not of the
+/// group loses set-group-id, as with chmod.
+fn set_access(node: &mut Node, value: &[u8], who: Who) -> Result<()> {
+    let list = Acl::parse(value).ok_or(TreeError::Invalid)?;
+    if node.attrs.kind == Kind::Symlink {
+        return Err(TreeError::Unsupported);
+    }
+    node.attrs.mode = node.attrs.mode & !0o777 | list.bits();
+    if node.attrs.mode & SGID != 0 && !is_member(who, node.attrs.gid) {
+        node.attrs.mode &= !SGID;
+    }
+    if list.is_minimal() {
+        node.xattrs.remove(ACCESS);
+    } else {
+        node.xattrs.insert(ACCESS.to_vec(), list.compose());
+    }
+    Ok(())
+}
+
+fn set_default(node: &mut Node, value: &[u8]) -> Result<()> {
+    let list = Acl::parse(value).ok_or(TreeError::Invalid)?;
+    if node.attrs.kind != Kind::Dir {
+        return Err(TreeError::NotDir);
+    }
+    node.xattrs.insert(DEFAULT.to_vec(), list.compose());
+    Ok(())
+}
+
+fn is_member(who: Who, gid: u32) -> bool {
+    who.uid == 0 || who.gid == gid || sys::has_group(who.pid, gid)
 }

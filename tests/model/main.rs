@@ -134,6 +134,13 @@ fn reachable(rig: &Rig) -> BTreeSet<Vec<u8>> {
     found
 }
 
+/// What the mount shows. A new directory's names come when it is listed, and with them further names of files met
+/// before: everything is listed first.
+fn shown(rig: &Rig) -> BTreeMap<Vec<u8>, trees::Shape> {
+    all(&rig.mnt, true);
+    trees::shapes(&rig.mnt)
+}
+
 struct Tally {
     steps: usize,
     versions: usize,
@@ -197,7 +204,7 @@ fn history(seed: u64, rounds: usize, tally: &mut Tally) {
             .unwrap()
             .is_empty();
         let (mine, theirs) = (here.contents(), below.contents());
-        let (my_shape, their_shape) = (trees::shapes(&rig.mnt), trees::shapes(&rig.lower));
+        let (my_shape, their_shape) = (shown(&rig), trees::shapes(&rig.lower));
         let mut code = rig.online().code;
         if code == 6 {
             rig.run(&["approve"]).ok();
@@ -237,16 +244,16 @@ fn history(seed: u64, rounds: usize, tally: &mut Tally) {
             assert_eq!(code, 0, "{context}: only the server changed something");
             same(
                 &their_shape,
-                &trees::shapes(&rig.mnt),
+                &shown(&rig),
                 &context,
                 "what was made below must arrive here",
             );
         }
-        let settled = (trees::shapes(&rig.mnt), trees::shapes(&rig.lower));
+        let settled = (shown(&rig), trees::shapes(&rig.lower));
         rig.online();
         same(
             &settled.0,
-            &trees::shapes(&rig.mnt),
+            &shown(&rig),
             &context,
             "a second online must change nothing here",
         );
@@ -257,6 +264,7 @@ fn history(seed: u64, rounds: usize, tally: &mut Tally) {
             "a second online must change nothing below",
         );
         if code == 0 {
+            shown(&rig);
             trees::assert_equal(&rig.mnt, &rig.lower);
         }
         if code == 3 && random.bool() {
@@ -308,10 +316,11 @@ fn resolve_all(rig: &Rig, random: &mut fastrand::Rng, tally: &mut Tally, context
         "{context}: after resolving: {:?}",
         rig.run(&["st"])
     );
+    shown(rig);
     let told = trees::differences(&rig.mnt, &rig.lower);
     assert!(
         told.is_empty(),
-        "{context}: after resolving:\n{}",
+        "{context}: after resolving:\n{}\n{said}",
         told.join("\n")
     );
 }

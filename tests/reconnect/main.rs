@@ -3,6 +3,7 @@
 mod bed;
 mod both_sides;
 mod crash;
+mod disputes;
 mod histories;
 mod meddler;
 mod modes;

@@ -10,7 +10,7 @@ use crate::lower::{Answer, LowerError, SetAttrs};
 use crate::model::{Kind, Observed, RelPath, Time};
 use crate::sys;
 
-const ACL: &[u8] = b"system.posix_acl_access";
+const LISTS: [&[u8]; 2] = [b"system.posix_acl_access", b"system.posix_acl_default"];
 
 /// Applies `change` to the object behind `handle`. Owner first, because a chown strips set-id bits; `user.*` before the
 /// mode, because a read-only mode refuses them; ACLs after the mode, because they hold the exact rights; mtime last, because
@@ -100,8 +100,11 @@ fn said(name: &[u8]) -> String {
 
 /// Removes the rights an object got from the directory it was staged in, unless it shall have some.
 pub(super) fn drop_inherited_acl(handle: &File, wanted: &SetAttrs) {
-    if !wanted.xattrs.iter().any(|(name, _)| name == ACL) {
-        let _ = sys::remove_xattr(handle, ACL);
+    for list in LISTS {
+        if !wanted.xattrs.iter().any(|(name, _)| name == list) {
+            // Where there are none, there is none to remove.
+            let _ = sys::remove_xattr(handle, list);
+        }
     }
 }
 

@@ -40,6 +40,7 @@ impl Case<'_> {
         if let Some(object) = server.object {
             self.tree
                 .replace_bytes(made.ino, object, Some(made.rev), &mut |_, node| {
+                    node.attrs.mode = server.attrs.mode;
                     node.attrs.mtime = server.attrs.mtime;
                     node.xattrs = server.xattrs.clone().unwrap_or_default();
                     node.dirty = node.dirty.with(crate::model::Dirty::BYTES);
