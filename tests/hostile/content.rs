@@ -135,12 +135,10 @@ fn a_tree_deeper_than_any_path_is_listed_read_and_merged() {
     if !can_mount("a_tree_deeper_than_any_path_is_listed_read_and_merged") {
         return;
     }
-    const DOWN: &str = "for i in $(seq 220); do cd -P dddddddddddddddddddd; done";
+    const DOWN: &str = "d=$(printf %0250d 7); for i in $(seq 20); do cd -P $d; done";
+    const MAKE: &str = "d=$(printf %0250d 7); for i in $(seq 20); do mkdir $d; cd -P $d; done";
     let rig = Rig::new();
-    sh(
-        "for i in $(seq 220); do mkdir dddddddddddddddddddd; cd -P dddddddddddddddddddd; done; echo bottom > f",
-        &rig.lower,
-    );
+    sh(&format!("{MAKE}; echo bottom > f"), &rig.lower);
     rig.mount(&[]).ok();
     wait_for("all names are here", || rig.json(&["st"])["unlisted"] == 0);
     let said = sh(

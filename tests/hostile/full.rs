@@ -152,6 +152,7 @@ fn a_full_cache_disk_refuses_bytes_and_loses_none() {
     let code = rig.online().code;
     assert!([0, 1, 5].contains(&code), "{code}");
     assert!(rig.json(&["st"])["pid"].is_number(), "the daemon is gone");
+    drop(ballast);
     fs::remove_file(at.join("ballast")).unwrap();
     rig.online().ok();
     trees::assert_equal(&rig.lower, &rig.mnt);

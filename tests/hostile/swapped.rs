@@ -1,7 +1,9 @@
 //! A directory of the server that somebody exchanges for a symlink to elsewhere while we merge into it.
 
 use std::fs;
-use std::path::Path;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -37,6 +39,26 @@ fn exchanging(dir: &Path, link: &Path, stop: &AtomicBool) -> usize {
     times
 }
 
+/// Changes what `dir` holds, unless it is a symlink by now: a program that follows one does so by its own wish.
+fn edit(dir: &Path, round: usize) {
+    let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW;
+    let Ok(open) = fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(dir)
+    else {
+        return;
+    };
+    let at = PathBuf::from(format!("/proc/self/fd/{}", open.as_raw_fd()));
+    // Some of these are refused while the server shows a symlink there: that is as it should be.
+    for n in 0..8 {
+        let _ = fs::write(at.join(format!("f{n}")), format!("client {round}"));
+    }
+    let _ = fs::write(at.join(format!("new{round}")), "new");
+    let _ = fs::write(at.join("sub/deep"), format!("client {round}"));
+    let _ = fs::remove_file(at.join(format!("new{}", round / 2)));
+}
+
 /// Everything that can be seen of a tree, times of files included.
 fn seen(dir: &Path) -> String {
     sh("find . -printf '%p %y %m %s %T@ %i\\n' | sort", dir)
@@ -69,13 +91,7 @@ fn nothing_goes_through_a_directory_that_becomes_a_symlink() {
     let thread = std::thread::spawn(move || exchanging(&dir, &link, &told));
     let rounds = scale(12, 100);
     for round in 0..rounds {
-        // Some of these are refused while the server shows a symlink there: that is as it should be.
-        for n in 0..8 {
-            let _ = fs::write(rig.mnt.join(format!("d/f{n}")), format!("client {round}"));
-        }
-        let _ = fs::write(rig.mnt.join(format!("d/new{round}")), "new");
-        let _ = fs::write(rig.mnt.join("d/sub/deep"), format!("client {round}"));
-        let _ = fs::remove_file(rig.mnt.join(format!("d/new{}", round / 2)));
+        edit(&rig.mnt.join("d"), round);
         let ran = rig.run(&["sync"]);
         assert!([0, 3, 4, 5, 6].contains(&ran.code), "{ran:?}");
     }
