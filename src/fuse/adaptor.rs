@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 
 use fuser::{
     BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags, INodeNo,
-    InitFlags, KernelConfig, LockOwner, OpenAccMode, OpenFlags, RenameFlags, ReplyAttr,
-    ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyLseek,
-    ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenAccMode, OpenFlags, RenameFlags, ReplyAttr,
+    ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl,
+    ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 
 use super::convert::{call, file_attr, file_type, kind_of_mode, rename_mode, set_time};
@@ -91,7 +91,7 @@ fn how_to_open(open_flags: i32) -> HowToOpen {
 
 // Long argument lists on few lines: the trait cannot be split, and its other half is reading it.
 // Left to the library's own answer (ENOSYS, so that the kernel does it itself or says it is not there): access
-// (default_permissions), locks, bmap, ioctl, poll.
+// (default_permissions), locks, bmap, poll.
 #[rustfmt::skip]
 impl Filesystem for Adaptor {
     fn init(&mut self, _request: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
@@ -410,6 +410,14 @@ impl Filesystem for Adaptor {
             o.removexattr(c, Ino(ino.0), name.as_bytes())
         });
         replies::done(reply, result);
+    }
+
+    fn ioctl(
+        &self, _request: &Request, _ino: INodeNo, _fh: FileHandle, _flags: IoctlFlags, _cmd: u32, _in: &[u8],
+        _out_size: u32, reply: ReplyIoctl,
+    ) {
+        // Every program that asks whether its output is a terminal comes here.
+        reply.error(Errno::ENOTTY);
     }
 
     fn fallocate(

@@ -160,6 +160,14 @@ impl Overlay {
                 tracing::debug!(%error, "not had after asking");
                 self.away(need, call)
             }
+            FetchError::Tree(error @ TreeError::NoSpace) => {
+                self.say(need.ino(), |path| {
+                    format!(
+                        "{path}: {error}. Make room there, then try again; `driftfs st` names it."
+                    )
+                });
+                OverlayError::Tree(error)
+            }
             FetchError::Tree(error) => OverlayError::Tree(error),
         }
     }

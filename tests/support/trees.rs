@@ -118,6 +118,8 @@ fn xattrs_of(path: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
     names
         .into_iter()
         .filter(|name| !name.as_bytes().starts_with(b"security."))
+        // XFS shows its access control lists to root a second time.
+        .filter(|name| !name.as_bytes().starts_with(b"trusted.SGI_ACL_"))
         .filter_map(|name| Some((name.as_bytes().to_vec(), xattr::get(path, &name).ok()??)))
         .collect()
 }

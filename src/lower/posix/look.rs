@@ -91,6 +91,10 @@ pub(super) fn read_xattrs(handle: &File) -> io::Result<Option<Xattrs>> {
 
 /// Extended attributes that belong to the object and not to this host or this kind of server.
 pub(super) fn is_shared(name: &[u8]) -> bool {
+    // XFS shows its access control lists to root a second time, in a form of its own.
+    if name.starts_with(b"trusted.SGI_ACL_") {
+        return false;
+    }
     name.starts_with(b"user.")
         || name.starts_with(b"trusted.")
         || name.starts_with(b"system.posix_acl_")
