@@ -96,25 +96,26 @@ fn ask_to_stop(mount: &Mount) -> Result<Said, &'static str> {
 
 /// A script that mounts again at once shall find the place free: waits for mount and daemon to be gone.
 fn wait_until_gone(mount: &Mount, said: &Said, start: Instant) {
-    let there = || {
-        sys::mounts().is_ok_and(|all| {
-            all.iter()
-                .any(|m| m.point == mount.point && m.device == mount.device)
-        })
-    };
     let running = || said.pid != 0 && said.busy.is_empty() && sys::is_running(said.pid);
-    while (there() || running()) && start.elapsed() < PATIENCE {
+    while (is_there(mount) || running()) && start.elapsed() < PATIENCE {
         sys::sleep(Duration::from_millis(20));
     }
 }
 
+fn is_there(mount: &Mount) -> bool {
+    let same = |other: &Mount| other.point == mount.point && other.device == mount.device;
+    sys::mounts().is_ok_and(|all| all.iter().any(same))
+}
+
 fn without_daemon(mount: &Mount, note: &'static str) -> Result<Unmounted, Failure> {
-    sys::unmount(&mount.point, true).map_err(|error| {
-        Failure::error(format!(
+    if let Err(error) = sys::unmount(&mount.point, true)
+        && is_there(mount)
+    {
+        return Err(Failure::error(format!(
             "{} could not be unmounted: {error}",
             mount.point.display()
-        ))
-    })?;
+        )));
+    }
     Ok(Unmounted {
         mount: JsonPath::host(&mount.point).path,
         unsent: 0,

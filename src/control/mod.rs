@@ -10,11 +10,12 @@ mod path;
 mod proto;
 mod server;
 
+pub use crate::model::Take;
 pub use answers::{
     Answer, Cache, Changes, ConflictItem, Conflicts, Diff, DiffItem, LinkInfo, Log, LogItem,
     PathReason, PlanClash, PlanStep, Planned, Resolved, ResolvedItem, Said, Settled, Status,
 };
 pub use client::{AskError, ask};
 pub use path::{JsonPath, rfc3339};
-pub use proto::{Code, Refusal, Request, Take};
+pub use proto::{Code, Refusal, Request};
 pub use server::{Server, serve};

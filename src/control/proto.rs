@@ -1,5 +1,6 @@
 //! The requests and refusals of the protocol, version 1.
 
+use crate::model::Take;
 use serde::{Deserialize, Serialize};
 
 use super::answers::Answer;
@@ -55,35 +56,6 @@ pub enum Request {
     },
     /// Unmount and end.
     Stop,
-}
-
-/// Which version a resolve takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Take {
-    /// Ours.
-    Client,
-    /// The server's.
-    Server,
-    /// The last agreed one.
-    Base,
-    /// Both, under two names.
-    Both,
-    /// The merged proposal.
-    Merged,
-}
-
-impl Take {
-    /// The word a person types.
-    pub fn word(self) -> &'static str {
-        match self {
-            Take::Client => "client",
-            Take::Server => "server",
-            Take::Base => "base",
-            Take::Both => "both",
-            Take::Merged => "merged",
-        }
-    }
 }
 
 /// Why a request was not done.

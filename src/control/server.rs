@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::answers::Answer;
 use super::codec::{REQUEST_MAX, receive, send};
@@ -25,19 +25,32 @@ pub type Dispatch = dyn Fn(Request) -> Result<Answer, Refusal> + Send + Sync;
 pub struct Server {
     dir: PathBuf,
     ending: Arc<AtomicBool>,
+    busy: Arc<AtomicUsize>,
+}
+
+impl Server {
+    /// Waits until every command that is being answered has its answer, at most `limit`.
+    pub fn finish(&self, limit: Duration) {
+        let until = Instant::now() + limit;
+        while self.busy.load(Ordering::SeqCst) > 0 && Instant::now() < until {
+            sys::sleep(Duration::from_millis(5));
+        }
+    }
 }
 
 /// Listens in the state directory `dir` and answers with `dispatch`.
 pub fn serve(dir: &Path, dispatch: Arc<Dispatch>) -> io::Result<Server> {
     let listener = sys::listen_control(dir)?;
     let ending = Arc::new(AtomicBool::new(false));
-    let seen = ending.clone();
+    let busy = Arc::new(AtomicUsize::new(0));
+    let (seen, counted) = (ending.clone(), busy.clone());
     std::thread::Builder::new()
         .name("control".into())
-        .spawn(move || accept(&listener, &seen, &dispatch))?;
+        .spawn(move || accept(&listener, &seen, &counted, &dispatch))?;
     Ok(Server {
         dir: dir.to_owned(),
         ending,
+        busy,
     })
 }
 
@@ -50,14 +63,18 @@ impl Drop for Server {
     }
 }
 
-fn accept(listener: &UnixListener, ending: &AtomicBool, dispatch: &Arc<Dispatch>) {
-    let busy = Arc::new(AtomicUsize::new(0));
+fn accept(
+    listener: &UnixListener,
+    ending: &AtomicBool,
+    busy: &Arc<AtomicUsize>,
+    dispatch: &Arc<Dispatch>,
+) {
     for stream in listener.incoming() {
         if ending.load(Ordering::SeqCst) {
             return;
         }
         match stream {
-            Ok(stream) => start_one(stream, &busy, dispatch),
+            Ok(stream) => start_one(stream, busy, dispatch),
             Err(error) => {
                 // Out of descriptors, perhaps: the next ones may be luckier a little later.
                 tracing::warn!(%error, "control: accept");

@@ -13,6 +13,8 @@ const LATEST: Duration = Duration::from_secs(30);
 pub(super) enum Work {
     /// Merge both sides.
     Sync,
+    /// Only send what was changed here.
+    Send,
     /// Nothing was wanted; look around.
     Look,
     /// The daemon ends.
@@ -90,10 +92,13 @@ impl Bell {
             }
             let due = wishes.due(now);
             if due.is_some_and(|due| due <= now) {
+                let whole = wishes.sync || wishes.again.is_some_and(|again| again <= now);
                 wishes.sync = false;
                 wishes.changed = None;
-                wishes.again = None;
-                return Work::Sync;
+                if whole {
+                    wishes.again = None;
+                }
+                return if whole { Work::Sync } else { Work::Send };
             }
             if now >= until {
                 return Work::Look;
@@ -150,6 +155,14 @@ mod tests {
             ..Wishes::default()
         };
         assert_eq!(wishes.due(now), Some(now + LATEST));
+    }
+
+    #[test]
+    fn changes_alone_are_only_sent() {
+        let bell = Bell::default();
+        bell.changed();
+        assert_eq!(bell.next(Duration::from_secs(20)), Work::Send);
+        assert_eq!(bell.next(SOON), Work::Look);
     }
 
     #[test]

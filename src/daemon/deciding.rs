@@ -8,11 +8,12 @@ use super::engine::Engine;
 use super::pushing;
 use super::syncing;
 use crate::control::{
-    self, Code, ConflictItem, Conflicts, JsonPath, Refusal, Resolved, ResolvedItem, rfc3339,
+    Code, ConflictItem, Conflicts, JsonPath, Refusal, Resolved, ResolvedItem, rfc3339,
 };
 use crate::meta::{Conflict, MetaError};
+use crate::model::Take;
 use crate::model::{Ino, RelPath};
-use crate::reintegrate::{self, resolve::Take};
+use crate::reintegrate;
 use crate::variants::Terms;
 
 /// `driftfs conflicts`.
@@ -83,10 +84,9 @@ fn hidden(engine: &Engine, path: &RelPath, word: &str) -> PathBuf {
 /// `driftfs resolve`. A directory means every conflict in it.
 pub(super) fn resolve(
     engine: &Engine,
-    take: control::Take,
+    take: Take,
     paths: &[JsonPath],
 ) -> Result<Resolved, Refusal> {
-    let take = word(take);
     let mut resolved = Vec::new();
     for path in paths {
         let rel = path
@@ -143,16 +143,6 @@ fn decide(engine: &Engine, path: &RelPath, take: Take) -> ResolvedItem {
         path: JsonPath::of(path),
         done,
         note,
-    }
-}
-
-fn word(take: control::Take) -> Take {
-    match take {
-        control::Take::Client => Take::Client,
-        control::Take::Server => Take::Server,
-        control::Take::Base => Take::Base,
-        control::Take::Both => Take::Both,
-        control::Take::Merged => Take::Merged,
     }
 }
 

@@ -38,6 +38,8 @@ impl Running {
         self.mounted.join(Duration::from_secs(1));
         self.engine.link.close();
         self.engine.bell.end();
+        // The unmount that was asked for ends this loop before it is answered.
+        self.server.finish(Duration::from_secs(2));
         drop(self.server);
         if let Err(error) = self.engine.tree.sync_names() {
             tracing::error!(%error, "the last sync to disk");

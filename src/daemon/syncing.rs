@@ -47,6 +47,27 @@ pub(super) fn settle(engine: &Engine, mode: &Mode) -> Settled {
     settled
 }
 
+/// Sends what was changed here by a look at the touched places alone: what it costs grows with the changes, not with the
+/// tree. Gives true when that was not enough and both sides must be merged.
+pub(super) fn send(engine: &Engine) -> bool {
+    let _turn = engine.turn();
+    if !engine.link.may_ask() {
+        return false;
+    }
+    let began = Instant::now();
+    let more = match engine.merge(&Mode::Send) {
+        Ok(report) => {
+            let told = told(engine, &report);
+            tell_log(&told, began.elapsed());
+            report.more || !report.pending.is_empty()
+        }
+        // A merge meets the same failure, and tells of it.
+        Err(_) => true,
+    };
+    engine.bell.pause(began.elapsed());
+    more
+}
+
 fn merge(engine: &Engine, mode: &Mode) -> Settled {
     let report = match engine.merge(mode) {
         Ok(report) => report,
@@ -62,8 +83,8 @@ fn merge(engine: &Engine, mode: &Mode) -> Settled {
         }
     };
     let settled = told(engine, &report);
-    // A push of single files has not compared both sides.
-    if !matches!(mode, Mode::Push(_)) {
+    // These have not compared both sides.
+    if !matches!(mode, Mode::Push(_) | Mode::Send) {
         let reached = report.unreachable.is_none();
         *engine.last_report() = Some(report);
         if reached {

@@ -58,8 +58,13 @@ fn merge(engine: &Engine) {
             Work::Sync if engine.link.may_ask() => {
                 syncing::settle(engine, &unasked(engine));
             }
+            Work::Send if engine.link.may_ask() => {
+                if syncing::send(engine) {
+                    syncing::settle(engine, &unasked(engine));
+                }
+            }
             // Nothing is forgotten: the return of the link begins with a merge.
-            Work::Sync => {}
+            Work::Sync | Work::Send => {}
         }
     }
 }

@@ -60,7 +60,7 @@ fn wanted(inner: &Inner, ino: Ino) -> Result<Option<Wanted>, FetchError> {
         }
         let bid = node.bid.ok_or(TreeError::NoBytes(ino))?;
         let base = rows.base(bid)?.ok_or(TreeError::NoBytes(ino))?;
-        let path = rows.base_path(bid)?.ok_or(FetchError::Gone)?;
+        let path = inner.elsewhere.path(rows, bid)?.ok_or(FetchError::Gone)?;
         Ok(Some(Wanted { node, base, path }))
     })
 }
@@ -136,6 +136,9 @@ fn agreed(inner: &Inner, wanted: &Wanted, fetched: &Fetched) -> Result<BaseNode,
         Sameness::Same | Sameness::Unverified | Sameness::Attributes
     ) && !absorb::attributes_differ(&wanted.base.attrs, &seen.attrs)
         && known_hash_holds(wanted, fetched)
+        && (seen.xattrs.is_none()
+            || seen.xattrs == wanted.base.xattrs
+            || wanted.base.xattrs.is_none())
     {
         return Ok(base);
     }

@@ -10,6 +10,7 @@
 mod absorb;
 mod asked;
 mod bytes;
+mod elsewhere;
 mod flight;
 mod hold;
 mod known;
@@ -20,15 +21,17 @@ mod stale;
 mod taking;
 mod walk;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::link::Link;
 use crate::lower::{Lower, LowerError, Probe};
 use crate::meta::MetaError;
-use crate::model::{Ino, Listing, Mask, Problem, RelPath};
+use crate::model::{Bid, Ino, Listing, Mask, Problem, RelPath};
 use crate::tree::{Tree, TreeError};
 
+pub use elsewhere::Seat;
 pub use hold::Hold;
 pub use known::{is_known, same_identity};
 pub use stale::Stale;
@@ -74,6 +77,7 @@ struct Inner {
     looked: refresh::Looked,
     stale: stale::Queue,
     asked: asked::Asked,
+    elsewhere: elsewhere::Elsewhere,
     holds: Arc<hold::Holds>,
     mask: Mutex<Option<Mask>>,
     problems: Mutex<Vec<Problem>>,
@@ -90,6 +94,7 @@ impl Fetch {
             looked: refresh::Looked::default(),
             stale: stale::Queue::default(),
             asked: asked::Asked::default(),
+            elsewhere: elsewhere::Elsewhere::default(),
             holds: Arc::default(),
             mask: Mutex::new(None),
             problems: Mutex::new(Vec::new()),
@@ -146,6 +151,12 @@ impl Fetch {
     /// Says that a whole sync is needed.
     pub fn want_sync(&self) {
         self.inner.asked.want();
+    }
+
+    /// Learns from a whole look what the server has at another place than base, and where. What is not named is where
+    /// base has it.
+    pub fn found_elsewhere(&self, seats: HashMap<Bid, Seat>) {
+        self.inner.elsewhere.set(seats);
     }
 
     /// Keeps [`Fetch::refresh`] from taking anything until the returned value is dropped, so that what a scan read of

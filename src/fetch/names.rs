@@ -42,7 +42,10 @@ pub(super) fn directory(inner: &Inner, dir: Ino) -> Result<Node, FetchError> {
 
 /// Where a base directory is on the server, as far as we know.
 pub(super) fn server_path(inner: &Inner, bid: Bid) -> Result<RelPath, FetchError> {
-    let path = inner.tree.meta().read(|rows| rows.base_path(bid))?;
+    let path = inner
+        .tree
+        .meta()
+        .read(|rows| inner.elsewhere.path(rows, bid))?;
     path.ok_or(FetchError::Gone)
 }
 

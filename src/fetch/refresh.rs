@@ -118,7 +118,7 @@ fn before(inner: &Inner, dir: Ino) -> Result<Option<Before>, FetchError> {
         let Some(bid) = rows.node(dir)?.and_then(|node| node.bid) else {
             return Ok(None);
         };
-        let (Some(path), Some(own)) = (rows.base_path(bid)?, rows.base(bid)?) else {
+        let (Some(path), Some(own)) = (inner.elsewhere.path(rows, bid)?, rows.base(bid)?) else {
             return Ok(None);
         };
         let mut names = BTreeMap::new();

@@ -23,6 +23,7 @@ pub(super) mod no {
     pub const EINVAL: i32 = 22;
     pub const ENFILE: i32 = 23;
     pub const EMFILE: i32 = 24;
+    pub const EFBIG: i32 = 27;
     pub const EMLINK: i32 = 31;
     pub const EPIPE: i32 = 32;
     pub const ENOSYS: i32 = 38;

@@ -48,6 +48,11 @@ impl Objects {
         })
     }
 
+    /// The room on the disk that holds the files.
+    pub fn disk(&self) -> io::Result<sys::DiskSpace> {
+        sys::disk_space_of(&self.root)
+    }
+
     /// BLAKE3 of a whole file.
     pub fn hash(&self, file: &File) -> io::Result<Hash> {
         sys::hash_file(file)

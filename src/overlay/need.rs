@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use super::{Call, Overlay, OverlayError, Result};
 use crate::fetch::FetchError;
 use crate::link::State;
+use crate::lower::LowerError;
 use crate::model::{Ino, RelPath};
+use crate::sys::errno;
 use crate::tree::TreeError;
 
 /// What an operation has to get from the server first.
@@ -147,11 +149,24 @@ impl Overlay {
                         "{path}: {said}. Look at the server's side, then try again; `driftfs st` shows the link."
                     )
                 });
-                OverlayError::Refused(said)
+                match error {
+                    LowerError::Refused { errno, .. } if errno == errno::EFBIG => {
+                        OverlayError::Tree(TreeError::TooLarge)
+                    }
+                    _ => OverlayError::Refused(said),
+                }
             }
             FetchError::Tree(error @ (TreeError::NotListed(_) | TreeError::NoBytes(_))) => {
                 tracing::debug!(%error, "not had after asking");
                 self.away(need, call)
+            }
+            FetchError::Tree(error @ TreeError::NoSpace) => {
+                self.say(need.ino(), |path| {
+                    format!(
+                        "{path}: {error}. Make room there, then try again; `driftfs st` names it."
+                    )
+                });
+                OverlayError::Tree(error)
             }
             FetchError::Tree(error) => OverlayError::Tree(error),
         }

@@ -120,7 +120,8 @@ impl Job<'_> {
     }
 
     /// Objects whose stamp moved though nothing else did (written with the same bytes, or their attributes were set and
-    /// set back) get the new stamp, so that the next scan need not read them again.
+    /// set back) get the new stamp, so that the next scan need not read them again. One whose extended attributes are
+    /// still to be agreed on does not: a calm stamp is why the next look would not ask for them.
     pub fn refresh_stamps(&mut self) -> Result<(), Stop> {
         let mut fresh = Vec::new();
         for object in &self.universe.objects {
@@ -131,7 +132,7 @@ impl Job<'_> {
             let Server::Present(server) = &object.server else {
                 continue;
             };
-            if base.bytes == server.bytes && base.target == server.target {
+            if server.is_all_of(base) {
                 fresh.push((bid, stamp));
             }
         }

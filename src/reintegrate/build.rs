@@ -85,7 +85,8 @@ impl Joined<'_> {
         let row = ids.ino.and_then(|ino| self.live.nodes.get(&ino));
         let client = row.map(|node| as_of_now(tree, node)).transpose()?;
         let tokens = self.tokens(ids, base, client.as_ref(), comparer)?;
-        let server = self.server(ids, fate, base, keys, &tokens);
+        let mut server = self.server(ids, fate, base, keys, &tokens);
+        let further = self.set_further_apart(ids, keys, &mut server);
         let seen = ids.sid.and_then(|sid| self.server.stamp(sid));
         let stamp = seen.or(base.map(|base| &base.stamp).filter(|_| present(&server)));
         let hash = tokens.hash;
@@ -101,6 +102,7 @@ impl Joined<'_> {
                 ..*stamp
             }),
             server,
+            further,
             busy: ids.ino.is_some_and(|ino| self.written.contains(&ino)),
             standing: None,
             rev: client.as_ref().map_or(0, |node| node.rev),
@@ -237,6 +239,23 @@ impl Joined<'_> {
             bytes,
             readable: tokens.readable,
         })
+    }
+
+    /// Takes the names in searched directories out of a version that has others.
+    fn set_further_apart(&self, ids: &Ids, keys: &Keys, server: &mut Server) -> BTreeSet<Place> {
+        let (Some(sid), Server::Present(version)) = (ids.sid, server) else {
+            return BTreeSet::new();
+        };
+        let met = self.server.get(sid).places.iter();
+        let searched = met.filter(|(dir, _)| self.server.searched.contains(dir));
+        let further: BTreeSet<Place> = searched
+            .filter_map(|(dir, name)| keys.at_server(*dir, name))
+            .collect();
+        if version.places.is_subset(&further) {
+            return BTreeSet::new();
+        }
+        version.places.retain(|place| !further.contains(place));
+        further
     }
 
     /// Names of a hard-linked object in directories this scan has not listed: taken to be still there.

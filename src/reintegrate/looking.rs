@@ -13,7 +13,7 @@ impl Reintegrate {
     /// Looks at everything a mode is about.
     pub(super) fn look(&self, mode: &Mode, mask: Mask) -> Result<Scan, Stop> {
         let scope = match mode {
-            Mode::Push(_) => Scope::Touched,
+            Mode::Push(_) | Mode::Send => Scope::Touched,
             Mode::Sync | Mode::Approved | Mode::Pull => Scope::Whole,
         };
         let stands = |conflict: &Conflict, object: &Object, paths: &[RelPath]| {

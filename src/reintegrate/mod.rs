@@ -10,6 +10,7 @@ pub mod changes;
 mod clashing;
 pub mod conflicts;
 mod decide;
+mod displaced;
 mod drafts;
 mod fates;
 mod hand;

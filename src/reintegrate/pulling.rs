@@ -211,6 +211,11 @@ impl Job<'_> {
 
     fn names_changed(&mut self, key: Key, places: &[&Place]) {
         for place in places {
+            let dir = self.universe.get(place.parent);
+            if place.parent != Key::ROOT && dir.client.is_none() && !dir.listed {
+                // Made in this round for something known to lie in it; the rest of its names is not planned yet.
+                self.again = true;
+            }
             if let Some(parent) = self.world.get(place.parent).ino {
                 self.stale.push(Stale::Name(parent, place.name.clone()));
                 self.stale.push(Stale::Node(parent));

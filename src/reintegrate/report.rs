@@ -43,6 +43,8 @@ pub struct Report {
     pub brake: Option<String>,
     /// Set when the server stopped answering: what was tried.
     pub unreachable: Option<String>,
+    /// Set by [`super::Mode::Send`] when only a whole sync can tell.
+    pub more: bool,
     /// Times the server was compared.
     pub rounds: u32,
 }

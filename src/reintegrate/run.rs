@@ -6,18 +6,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::hand::Hand;
 use super::job::Job;
 use super::report::Report;
-use super::steps::{Action, Plan, Side, Step};
+use super::steps::{Action, Clash, Plan, Side, Step};
 use super::trouble::{Failure, Stop};
 use super::universe::Universe;
 use crate::fetch::Fetch;
 use crate::link::Link;
 use crate::lower::Lower;
-use crate::meta::{Record, Rows, WriteTxn};
+use crate::meta::{Record, Rows, View, WriteTxn};
 use crate::model::{Ino, Mask, RelPath, Who};
 use crate::tree::Tree;
 
 /// Times a run looks at the server before it leaves the rest to the next one.
 const ROUNDS: u32 = 3;
+
+/// Why the snapshots of this file are taken.
+const BEFORE_MERGE: &str = "before-merge";
+
+/// How long they stay: 30 days.
+const KEPT_SECONDS: i64 = 30 * 24 * 3600;
 
 /// How much a run does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +34,9 @@ pub enum Mode {
     Approved,
     /// To the server only, and only these nodes (and what they need).
     Push(BTreeSet<Ino>),
+    /// To the server only: everything changed here, by a look at the places it touches. Where that look is not enough (the
+    /// server changed something there too, or something is not at its place), nothing is done and [`Report::more`] is set.
+    Send,
     /// From the server only.
     Pull,
 }
@@ -134,29 +143,35 @@ impl Reintegrate {
         let (plan, brake) = decide(&scan.universe);
         report.pending.extend(plan.pending.iter().cloned());
         report.notes.extend(plan.notes.iter().cloned());
+        if *mode == Mode::Send && (brake.is_some() || needs_more(&scan.universe, &plan)) {
+            report.more = true;
+            return Ok(false);
+        }
         if let Some(why) = brake.filter(|_| *mode != Mode::Approved) {
             report.brake = Some(why);
             return Ok(false);
         }
         let wanted = wanted(mode, &scan.universe, &plan);
-        if plan
-            .steps
-            .iter()
-            .any(|step| wanted(step) && overwrites(step))
-        {
+        let mut chosen = plan.steps.iter().zip(&wanted);
+        if chosen.any(|(step, wanted)| *wanted && overwrites(step)) {
             self.snapshot_before()?;
         }
-        let before = done_so_far(report);
         let mut job = Job::new(self.hand(report, mask), &scan);
         job.refresh_stamps()
             .and_then(|()| job.store_clashes(&plan))?;
+        let whole = !matches!(mode, Mode::Push(_) | Mode::Send);
+        if whole {
+            // What the steps bring into such directories is read as soon as it is shown.
+            job.tell_displaced()?;
+        }
         let carried = job.carry_out(&plan, &wanted);
-        if !matches!(mode, Mode::Push(_)) {
+        if whole {
             job.drop_settled(&plan)?;
+            job.tell_displaced()?;
         }
         let (again, later) = job.tidy_up()?;
         carried.map_err(Stop::Fatal)?;
-        let last = report.rounds >= ROUNDS || done_so_far(report) == before;
+        let last = report.rounds >= ROUNDS;
         if again && last {
             report.pending.extend(later);
         }
@@ -192,10 +207,24 @@ impl Reintegrate {
         }
     }
 
+    /// The live tree as it is before server changes go over it. The same kind of snapshot goes after a month, as what
+    /// is retained on the server does.
     fn snapshot_before(&self) -> Result<(), Stop> {
         let now = crate::sys::now();
+        let views = self.read(|rows| Ok(rows.views()?))?;
+        let old =
+            |view: &&View| view.reason == BEFORE_MERGE && view.created.sec < now.sec - KEPT_SECONDS;
+        let gone: Vec<&View> = views.iter().filter(old).collect();
+        if !gone.is_empty() {
+            self.commit("old-snapshots", |txn| {
+                for view in gone {
+                    txn.drop_view(&view.name)?;
+                }
+                Ok(())
+            })?;
+        }
         let name = format!("before-merge-{}.{:09}", now.sec, now.nsec);
-        self.tree.snapshot(&name, "before-merge")?;
+        self.tree.snapshot(&name, BEFORE_MERGE)?;
         self.point("snapshot");
         Ok(())
     }
@@ -235,48 +264,44 @@ fn decide(universe: &Universe) -> (Plan, Option<String>) {
     (plan, brake)
 }
 
-/// Which steps a mode allows. A push of some nodes takes along what those steps need, as long as that is not a pull.
-fn wanted<'a>(
-    mode: &'a Mode,
-    universe: &'a Universe,
-    plan: &'a Plan,
-) -> Box<dyn Fn(&Step) -> bool + 'a> {
-    match mode {
-        Mode::Sync | Mode::Approved => Box::new(|_| true),
-        Mode::Pull => Box::new(|step| step.side != Side::Server),
-        Mode::Push(inos) => {
-            let mine = |step: &Step| {
-                universe
-                    .get(step.key)
-                    .ino
-                    .is_some_and(|ino| inos.contains(&ino))
-            };
-            let mut chosen = vec![false; plan.steps.len()];
-            for (index, step) in plan.steps.iter().enumerate().rev() {
-                if chosen[index] || mine(step) {
-                    chosen[index] = true;
-                    step.needs.iter().for_each(|need| chosen[*need] = true);
-                }
-            }
-            Box::new(move |step| {
-                let at = plan
-                    .steps
-                    .iter()
-                    .position(|other| std::ptr::eq(other, step));
-                step.side != Side::Client && at.is_some_and(|at| chosen[at])
-            })
+/// True when a look at the touched places alone does not settle what was changed here.
+fn needs_more(universe: &Universe, plan: &Plan) -> bool {
+    let new = |clash: &Clash| universe.get(clash.key).standing.is_none();
+    let pulls = |step: &Step| step.side == Side::Client;
+    !plan.pending.is_empty() || plan.clashes.iter().any(new) || plan.steps.iter().any(pulls)
+}
+
+/// Which steps a mode allows, by index. A push of some nodes takes along what those steps need, as long as that is not a
+/// pull.
+fn wanted(mode: &Mode, universe: &Universe, plan: &Plan) -> Vec<bool> {
+    let by_side = |side: fn(Side) -> bool| plan.steps.iter().map(|step| side(step.side)).collect();
+    let inos = match mode {
+        Mode::Sync | Mode::Approved => return by_side(|_| true),
+        Mode::Send => return by_side(|side| side != Side::Client),
+        Mode::Pull => return by_side(|side| side != Side::Server),
+        Mode::Push(inos) => inos,
+    };
+    let mine = |step: &Step| {
+        let ino = universe.get(step.key).ino;
+        ino.is_some_and(|ino| inos.contains(&ino))
+    };
+    let mut chosen = vec![false; plan.steps.len()];
+    for (index, step) in plan.steps.iter().enumerate().rev() {
+        if chosen[index] || mine(step) {
+            chosen[index] = true;
+            step.needs.iter().for_each(|need| chosen[*need] = true);
         }
     }
+    for (chosen, step) in chosen.iter_mut().zip(&plan.steps) {
+        *chosen &= step.side != Side::Client;
+    }
+    chosen
 }
 
 /// True when a step changes something the live tree has.
 fn overwrites(step: &Step) -> bool {
     let fresh = matches!(step.action, Action::Make(_) | Action::Link(_));
     step.side == Side::Client && !fresh
-}
-
-fn done_so_far(report: &Report) -> usize {
-    report.pushed.len() + report.pulled.len() + report.merged.len()
 }
 
 /// Adds a journal row for something driftfs itself did.

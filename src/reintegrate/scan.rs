@@ -80,6 +80,7 @@ pub fn scan(
         lower,
         base: &here.base,
         live: &here.live,
+        disputed: &here.disputed,
         mask,
     };
     let server = match &here.dirs {
@@ -113,15 +114,19 @@ struct Here {
     base: BaseTree,
     live: LiveTree,
     dirs: Option<HashSet<Bid>>,
+    disputed: HashSet<Bid>,
 }
 
 fn read_here(tree: &Tree, scope: Scope) -> Result<Here, TreeError> {
     let read = tree.meta().read(|rows| -> Result<Here, MetaError> {
+        let conflicts = rows.conflicts()?.into_iter();
+        let disputed = conflicts.filter_map(|conflict| conflict.bid).collect();
         match scope {
             Scope::Whole => Ok(Here {
                 base: BaseTree::all(rows)?,
                 live: LiveTree::all(rows)?,
                 dirs: None,
+                disputed,
             }),
             Scope::Touched => {
                 let touched = touched(rows)?;
@@ -129,6 +134,7 @@ fn read_here(tree: &Tree, scope: Scope) -> Result<Here, TreeError> {
                     base: touched.base,
                     live: touched.live,
                     dirs: Some(touched.dirs),
+                    disputed,
                 })
             }
         }

@@ -1,9 +1,10 @@
 //! After the steps: what is equal now is clean now. A dirty mark says "may differ", so a crash before this loses nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::job::Job;
 use super::trouble::Stop;
+use super::universe::{Key, Server};
 use crate::meta::{BaseNode, Node, Rows, WriteTxn};
 use crate::model::{Bid, Dirty, Ino, Kind, Name, Problem, Xattrs};
 
@@ -30,9 +31,42 @@ impl Job<'_> {
         if self.hand.report.unreachable.is_none() {
             self.take_directory_times()?;
         }
+        self.list_whole()?;
         let touched = std::mem::take(&mut self.touched);
         self.hand.on.clear_marks(touched)?;
         Ok((self.again && !self.hand.halt, self.later))
+    }
+
+    /// A directory that came in this round, with every name the server has in it: its names are known from now on.
+    fn list_whole(&mut self) -> Result<(), Stop> {
+        let mut came: BTreeMap<Key, Vec<Name>> = BTreeMap::new();
+        for (index, object) in self.universe.objects.iter().enumerate() {
+            let fresh = object.listed && object.client.is_none();
+            if fresh && self.world.get(Key(index)).ino.is_some() {
+                came.insert(Key(index), Vec::new());
+            }
+        }
+        if came.is_empty() {
+            return Ok(());
+        }
+        for object in &self.universe.objects {
+            let Server::Present(version) = &object.server else {
+                continue;
+            };
+            for place in &version.places {
+                if let Some(names) = came.get_mut(&place.parent) {
+                    names.push(place.name.clone());
+                }
+            }
+        }
+        self.hand.on.commit("listed", |txn| {
+            for (key, names) in &came {
+                if let Some(ino) = self.world.get(*key).ino {
+                    list_if_whole(txn, ino, names)?;
+                }
+            }
+            Ok(())
+        })
     }
 
     /// A directory whose entries we changed on the server has a new mtime there. Directories show the server's: base and
@@ -93,6 +127,19 @@ impl super::run::Reintegrate {
             Ok(())
         })
     }
+}
+
+fn list_if_whole(txn: &WriteTxn<'_>, ino: Ino, names: &[Name]) -> Result<(), Stop> {
+    let Some(mut node) = txn.node(ino)?.filter(|node| node.listed.is_none()) else {
+        return Ok(());
+    };
+    for name in names {
+        if txn.entry(ino, name)?.is_none() {
+            return Ok(());
+        }
+    }
+    node.listed = Some(txn.epoch()?);
+    Ok(txn.put_node(&node)?)
 }
 
 /// Clears the marks of a node that base proves unfounded. BYTES is not among them: only comparing bytes clears it.

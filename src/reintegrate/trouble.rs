@@ -111,7 +111,9 @@ const EDQUOT: i32 = 122;
 /// The sentence for something the server refused, with the next command to type.
 fn refusal(what: &str, errno: i32, why: &str) -> String {
     let next = match errno {
-        ENOSPC | EDQUOT => "make room on the server, then: driftfs sync",
+        ENOSPC | EDQUOT => {
+            "make room on the server (replaced versions are in its .driftfs/retained), then: driftfs sync"
+        }
         EACCES | EPERM => "ask the owner of the share for the right to do it, then: driftfs sync",
         EROFS => "the share is read-only; when it can be written again: driftfs sync",
         ENAMETOOLONG => "give it a shorter name, then: driftfs sync",

@@ -44,6 +44,22 @@ pub struct Version {
     pub readable: bool,
 }
 
+impl Version {
+    /// True when everything a look does not always show is as in `base`: bytes, target, device number, and extended
+    /// attributes where they are known.
+    pub(super) fn is_all_of(&self, base: &Version) -> bool {
+        self.bytes == base.bytes
+            && self.target == base.target
+            && self.attrs.rdev == base.attrs.rdev
+            && (self.xattrs.is_none() || self.travelling().eq(base.travelling()))
+    }
+
+    fn travelling(&self) -> impl Iterator<Item = (&Vec<u8>, &Vec<u8>)> {
+        let known = self.xattrs.iter().flatten();
+        known.filter(|(name, _)| !super::decide::stays_local(name))
+    }
+}
+
 /// What the server has of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Server {
@@ -68,6 +84,9 @@ pub struct Object {
     pub client: Option<Version>,
     /// What the lower has.
     pub server: Server,
+    /// More names there, in directories that are not listed here and were met by searching for something else. Nothing
+    /// is planned for them, as nothing would be without that search; a replacement on the lower takes them along.
+    pub further: BTreeSet<Place>,
     /// Fingerprint of what the lower has now.
     pub stamp: Option<Stamp>,
     /// A writer has the live file open: bytes are pulled later.

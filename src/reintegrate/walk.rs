@@ -20,6 +20,8 @@ pub(super) struct Walk<'a> {
     pub(super) lower: &'a dyn Lower,
     pub(super) base: &'a BaseTree,
     pub(super) live: &'a LiveTree,
+    /// Base objects in conflict: what the server has of them is asked in full.
+    pub(super) disputed: &'a HashSet<Bid>,
     pub(super) mask: Mask,
 }
 
@@ -137,10 +139,12 @@ impl Walk<'_> {
 
     fn is_as_known(&self, seen: &Observed) -> bool {
         let calm = |node: &BaseNode| {
-            matches!(
-                node.stamp.compare(&seen.stamp, &self.mask),
-                Sameness::Same | Sameness::Unverified
-            )
+            // Its fingerprint may be base's by now, while its attributes are not.
+            !self.disputed.contains(&node.bid)
+                && matches!(
+                    node.stamp.compare(&seen.stamp, &self.mask),
+                    Sameness::Same | Sameness::Unverified
+                )
         };
         let known = self.base.by_lower(seen.stamp.ino).iter();
         known.filter_map(|bid| self.base.nodes.get(bid)).any(calm)

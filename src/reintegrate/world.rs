@@ -20,7 +20,8 @@ pub struct Standing {
     pub server: BTreeSet<Place>,
     /// Its fingerprint there.
     pub stamp: Option<Stamp>,
-    /// True while base and server have the same bytes (or target, or device number): then `stamp` may stand in base.
+    /// True while base and server have the same bytes (or target, or device number) and extended attributes: then `stamp`
+    /// may stand in base.
     pub agreed: bool,
     /// The revision the plan saw, or that of the last step.
     pub rev: u64,
@@ -95,17 +96,15 @@ fn standing(object: &super::universe::Object) -> Standing {
         Server::Absent | Server::Unknown(_) => None,
     };
     let agreed = match (&object.base, present) {
-        (Some(base), Some(server)) => {
-            base.bytes == server.bytes
-                && base.target == server.target
-                && base.attrs.rdev == server.attrs.rdev
-        }
+        (Some(base), Some(server)) => server.is_all_of(base),
         _ => false,
     };
     Standing {
         ino: object.client.as_ref().and(object.ino),
         bid: object.bid,
-        server: present.map(|v| v.places.clone()).unwrap_or_default(),
+        server: present
+            .map(|version| &version.places | &object.further)
+            .unwrap_or_default(),
         stamp: object.stamp,
         agreed,
         rev: object.rev,

@@ -27,8 +27,11 @@ pub fn open_beneath(root: &File, path: &RelPath) -> io::Result<File> {
     );
     match openat2(root, path.os().as_os_str(), how) {
         Ok(fd) => Ok(File::from(fd)),
-        // A kernel or a sandbox without openat2: the same in steps. And a symlink at the end is "no directory" here.
-        Err(Errno::ENOSYS | Errno::EPERM | Errno::ENOTDIR) => open_in_steps(root, path),
+        // A kernel or a sandbox without openat2: the same in steps. A symlink at the end is "no directory" here. And a
+        // path longer than the kernel takes in one piece can be walked.
+        Err(Errno::ENOSYS | Errno::EPERM | Errno::ENOTDIR | Errno::ENAMETOOLONG) => {
+            open_in_steps(root, path)
+        }
         Err(e) => Err(e.into()),
     }
 }

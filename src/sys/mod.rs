@@ -48,14 +48,14 @@ pub use host::{
 pub use mount::{FsStat, Mounted, mounted, statfs_of};
 pub use mounts::{FS_TYPE, Holder, Mount, holders, mount_of, mounts, unmount};
 pub use positions::{
-    allocate, boot_id, copy_at, program_of, read_at, seek_to, set_len, sync_data, write_at,
+    FREEING, allocate, boot_id, copy_at, program_of, read_at, seek_to, set_len, sync_data, write_at,
 };
 pub use process::{
     Process, become_user, clear_umask, effective_uid, exit_at_once, inherit, inherited, open_null,
     path_exists, random,
 };
 pub use socket::Channel;
-pub use space::{DiskSpace, disk_space};
+pub use space::{DiskSpace, can_hold, disk_space, disk_space_of};
 pub use stat::{Stat, statx_in, statx_of};
 pub use state_dir::{
     Spot, StateLock, canonical, canonical_but_last, disk_use, euid, is_running, lock_state,

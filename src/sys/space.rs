@@ -1,5 +1,6 @@
 //! How much room a file system has.
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -20,15 +21,32 @@ pub struct DiskSpace {
     pub ffree: u64,
 }
 
+/// Can `file` ever grow to `size` where it is? Not beyond what its whole file system holds.
+pub fn can_hold(file: &File, size: u64) -> io::Result<bool> {
+    let stat = nix::sys::statvfs::fstatvfs(file).map_err(io::Error::from)?;
+    let whole = stat.blocks().saturating_mul(stat.fragment_size());
+    Ok(size <= whole)
+}
+
 /// The room on the file system that holds `path`.
 pub fn disk_space(path: &Path) -> io::Result<DiskSpace> {
     let stat = nix::sys::statvfs::statvfs(path).map_err(io::Error::from)?;
-    Ok(DiskSpace {
+    Ok(told(&stat))
+}
+
+/// The room on the file system that holds an open file.
+pub fn disk_space_of(file: &File) -> io::Result<DiskSpace> {
+    let stat = nix::sys::statvfs::fstatvfs(file).map_err(io::Error::from)?;
+    Ok(told(&stat))
+}
+
+fn told(stat: &nix::sys::statvfs::Statvfs) -> DiskSpace {
+    DiskSpace {
         bsize: u32::try_from(stat.fragment_size()).unwrap_or(4096),
         blocks: stat.blocks(),
         bfree: stat.blocks_free(),
         bavail: stat.blocks_available(),
         files: stat.files(),
         ffree: stat.files_free(),
-    })
+    }
 }

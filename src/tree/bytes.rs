@@ -46,6 +46,7 @@ impl Tree {
         kill_suid: bool,
         who: Who,
     ) -> Result<usize> {
+        self.core.spare(data.len() as u64)?;
         let change = |file: &File| {
             let offset = if append {
                 live_stat(file)?.size
@@ -71,6 +72,9 @@ impl Tree {
         mode: i32,
         who: Who,
     ) -> Result<()> {
+        if mode & sys::FREEING == 0 {
+            self.core.spare(len)?;
+        }
         // Ranges may move (collapse, insert): alone.
         self.changing(handle, true, who.uid != 0, who, &|file| {
             sys::allocate(file, mode, offset, len).map_err(io("allocating space"))

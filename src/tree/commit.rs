@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use super::barrier::Barrier;
 use super::live::Table;
 use super::record::Programs;
+use super::room::Room;
 use super::{Result, Tree, TreeError, io};
 use crate::meta::{Meta, MetaError, WriteTxn};
 use crate::model::{Ino, ObjectId};
@@ -32,6 +33,7 @@ pub(super) struct Core {
     /// Sealed objects that nothing named at the last sweep.
     pub(super) suspects: Mutex<HashSet<ObjectId>>,
     pub(super) barrier: Barrier,
+    pub(super) room: Room,
     pub(super) programs: Programs,
 }
 
@@ -53,6 +55,7 @@ impl Core {
             held: Mutex::default(),
             suspects: Mutex::default(),
             barrier: Barrier::default(),
+            room: Room::default(),
             programs: Programs::default(),
         }
     }

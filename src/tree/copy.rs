@@ -1,6 +1,6 @@
 //! copy_file_range within the store.
 
-use super::live::Handle;
+use super::live::{Handle, live_stat};
 use super::{Result, Tree, io};
 use crate::model::Who;
 use crate::sys;
@@ -17,6 +17,9 @@ impl Tree {
         who: Who,
     ) -> Result<u64> {
         let source = from.inner.file()?;
+        // Programs ask for more than there is.
+        let there = live_stat(&source)?.size.saturating_sub(from_offset);
+        self.core.spare(len.min(there))?;
         self.changing(to, false, who.uid != 0, who, &|file| {
             sys::copy_at(&source, from_offset, file, to_offset, len).map_err(io("copying"))
         })

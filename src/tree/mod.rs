@@ -14,7 +14,7 @@
 //! | what must be kept before the first write | `seal.rs` |
 //! | bytes from the server | `incoming.rs`, `replace.rs`, clean or not in `clean.rs` |
 //! | snapshots | `snapshot.rs` |
-//! | order to disk, removing files | `barrier.rs`, `purge.rs` |
+//! | order to disk, removing files, what is kept free | `barrier.rs`, `purge.rs`, `room.rs` |
 //! | after an unclean end | `start.rs` |
 //!
 //! **Locks, in order**: `names` (one namespace change at a time), `gate` (shared by everything that changes bytes, taken
@@ -42,6 +42,7 @@ mod purge;
 mod record;
 mod rename;
 mod replace;
+mod room;
 mod seal;
 mod snapshot;
 mod start;

@@ -4,6 +4,7 @@ use super::acl::{ACCESS, Acl, DEFAULT, Inherited};
 use super::commit::Core;
 use super::inherit::inherit_name;
 use super::record::At;
+use super::room::ROWS;
 use super::seal::SGID;
 use super::stat::{directory, listed_dir, named};
 use super::{NewNode, Result, Seen, Tree, TreeError, io};
@@ -32,6 +33,7 @@ impl Tree {
         who: Who,
     ) -> Result<Seen> {
         let core = &self.core;
+        core.spare(ROWS)?;
         let _names = core.names();
         let mut placed = None;
         let made = core
@@ -51,6 +53,7 @@ impl Tree {
     /// Gives a non-directory one more name.
     pub fn link(&self, ino: Ino, parent: Ino, name: &Name, who: Who) -> Result<Seen> {
         let core = &self.core;
+        core.spare(ROWS)?;
         let _names = core.names();
         let node = core.meta.write(|txn| {
             let mut dir = vacant(txn, parent, name)?;

@@ -2,6 +2,7 @@
 
 use super::acl::{ACCESS, Acl, DEFAULT};
 use super::record::At;
+use super::room::ROWS;
 use super::seal::SGID;
 use super::{Result, SetXattr, Tree, TreeError};
 use crate::meta::Node;
@@ -18,6 +19,7 @@ impl Tree {
         how: SetXattr,
         who: Who,
     ) -> Result<()> {
+        self.core.spare(ROWS + value.len() as u64)?;
         self.change_xattrs(ino, name, who, |node| {
             match (how, node.xattrs.contains_key(name)) {
                 (SetXattr::Create, true) => return Err(TreeError::Exists),

@@ -49,6 +49,7 @@ impl World {
             client: version(&self.client),
             server: version(&self.server).map_or(Server::Absent, Server::Present),
             stamp: None,
+            further: BTreeSet::new(),
             busy: false,
             standing: standing.then_some(ConflictId(id)),
             rev: 0,

@@ -158,6 +158,16 @@ impl Bed {
         fs::set_permissions(self.at(path), fs::Permissions::from_mode(mode)).unwrap();
     }
 
+    pub fn server_xattr(&self, path: &str, value: &[u8]) {
+        xattr::set(self.at(path), "user.k", value).unwrap();
+    }
+
+    pub fn server_xattr_of(&self, path: &str) -> Vec<u8> {
+        xattr::get(self.at(path), "user.k")
+            .unwrap()
+            .unwrap_or_default()
+    }
+
     pub fn server_remove(&self, path: &str) {
         let at = self.at(path);
         match fs::symlink_metadata(&at).unwrap().is_dir() {
@@ -368,6 +378,13 @@ impl Client {
         self.tree
             .set_attrs(self.ino(text), &set, false, ME)
             .expect("chmod");
+    }
+
+    pub fn xattr(&self, text: &str, value: &[u8]) {
+        let how = driftfs::tree::SetXattr::Any;
+        self.tree
+            .set_xattr(self.ino(text), b"user.k", value, how, ME)
+            .expect("setxattr");
     }
 
     pub fn touch(&self, text: &str, sec: i64) {

@@ -114,6 +114,8 @@ fn end(bed: &Bed, client: &Client) -> End {
     );
     let intents = client.tree.meta().read(|rows| rows.intents()).unwrap();
     assert_eq!(intents, Vec::new(), "no intention is left");
+    let wrong = client.tree.meta().read(|rows| rows.doctor()).unwrap();
+    assert_eq!(wrong, Vec::<String>::new(), "the invariants hold");
     End {
         client: client.view(),
         server: bed.server_view(),
@@ -134,13 +136,18 @@ fn undisturbed() -> End {
 }
 
 /// Lets call number `at` of a run go wrong; gives false when there were fewer calls.
-fn with_trouble(at: usize, trouble: Trouble, wanted: &End) -> bool {
+fn with_trouble(at: usize, trouble: Trouble, plain: bool, wanted: &End) -> bool {
     let bed = scenario();
     let calls = Arc::new(AtomicUsize::new(0));
     let armed = Arc::new(AtomicBool::new(true));
     let (seen, live) = (calls.clone(), armed.clone());
     let client = bed.open_with(
         &move |posix: Posix| -> Arc<dyn Lower> {
+            let posix = if plain {
+                posix.without_exchange()
+            } else {
+                posix
+            };
             Arc::new(Meddler::new(
                 posix,
                 at,
@@ -167,13 +174,17 @@ fn with_trouble(at: usize, trouble: Trouble, wanted: &End) -> bool {
 }
 
 fn at_every_call(trouble: Trouble) {
+    visit(trouble, false);
+}
+
+fn visit(trouble: Trouble, plain: bool) {
     let wanted = undisturbed();
     let mut at = 0;
-    while with_trouble(at, trouble, &wanted) {
+    while with_trouble(at, trouble, plain, &wanted) {
         at += 1;
     }
     assert!(at > 60, "only {at} calls: the scenario does nothing");
-    eprintln!("{trouble:?}: visited {at} calls of the lower");
+    println!("measured: crash: {trouble:?} at each of {at} calls of the lower, every end equal");
 }
 
 #[test]
@@ -202,6 +213,18 @@ fn any_call_may_be_carried_out_late() {
 }
 
 #[test]
+fn servers_that_cannot_exchange_names_reach_the_same_end() {
+    for trouble in [
+        Trouble::DieBefore,
+        Trouble::DieAfter,
+        Trouble::LostReply,
+        Trouble::Late,
+    ] {
+        visit(trouble, true);
+    }
+}
+
+#[test]
 fn any_call_may_be_refused() {
     for errno in [13, 28] {
         at_every_call(Trouble::Refuse(errno));
@@ -216,7 +239,7 @@ fn dying_at_any_durable_point_reaches_the_same_end() {
         at += 1;
     }
     assert!(at > 100, "only {at} points: the scenario does nothing");
-    eprintln!("visited {at} durable points");
+    println!("measured: crash: died at each of {at} durable points, every end equal");
 }
 
 fn dies_at_point(at: usize, wanted: &End) -> bool {
@@ -235,4 +258,52 @@ fn dies_at_point(at: usize, wanted: &End) -> bool {
     drop(client);
     end(&bed, &bed.open()).assert_is(wanted, &format!("point {at}"));
     died
+}
+
+/// Sends `a` by a client that dies in the middle of giving the new version its name: `half` does what was done by then.
+fn dies_within_publish(half: impl Fn(&std::path::Path, &std::path::Path) + Send + Sync + 'static) {
+    let bed = Bed::new();
+    bed.server_write("a", b"old\n");
+    let client = bed.open();
+    client.know_all();
+    client.write("a", b"new\n");
+    drop(client);
+    let server = bed.server.clone();
+    let points: Points = Arc::new(move |point| {
+        if point == "publish" {
+            let tx = std::fs::read_dir(server.join(".driftfs/tx")).unwrap();
+            let attempt = tx.map(|entry| entry.unwrap().path()).next().unwrap();
+            half(&attempt, &server.join("a"));
+            die();
+        }
+    });
+    let client = bed.open_with(&|posix| Arc::new(posix), Some(points));
+    assert!(catch_unwind(AssertUnwindSafe(|| client.re.run(&Mode::Sync))).is_err());
+    drop(client);
+    let client = bed.open();
+    let report = client.sync();
+    assert!(report.is_settled(), "{report:#?}");
+    assert_eq!(bed.server_read("a"), b"new\n");
+    assert!(bed.kept_on_server().contains(&b"old\n".to_vec()));
+    assert_eq!(bed.leftovers(), Vec::<String>::new());
+    assert!(client.sync().is_quiet());
+}
+
+#[test]
+fn an_exchange_that_was_never_compared_goes_back_first() {
+    dies_within_publish(|attempt, target| {
+        let here = nix::fcntl::AT_FDCWD;
+        let flags = nix::fcntl::RenameFlags::RENAME_EXCHANGE;
+        nix::fcntl::renameat2(here, &attempt.join("new"), here, target, flags).unwrap();
+    });
+}
+
+#[test]
+fn a_name_that_was_made_free_is_filled() {
+    dies_within_publish(|attempt, target| std::fs::rename(target, attempt.join("old")).unwrap());
+}
+
+#[test]
+fn an_old_version_that_was_linked_first_is_replaced() {
+    dies_within_publish(|attempt, target| std::fs::hard_link(target, attempt.join("old")).unwrap());
 }

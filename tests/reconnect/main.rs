@@ -3,6 +3,8 @@
 mod bed;
 mod both_sides;
 mod crash;
+mod disputes;
 mod histories;
 mod meddler;
+mod modes;
 mod one_side;

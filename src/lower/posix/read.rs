@@ -24,6 +24,14 @@ pub(super) fn read(opened: &Opened, path: &RelPath, into: &File) -> Answer<Fetch
 /// One copy; `None` when the file changed while it was read.
 fn once(opened: &Opened, place: &Place, into: &File) -> Answer<Option<Fetched>> {
     let (file, before) = open(opened, place)?;
+    // A sparse file may claim more bytes than can be read in a lifetime, and costs its owner nothing.
+    if !sys::can_hold(into, before.attrs.size).map_err(local)? {
+        return Err(LowerError::Refused {
+            what: format!("read {}", place.path),
+            errno: no::EFBIG,
+            why: "it is larger than the whole disk that would keep it here".into(),
+        });
+    }
     let (hash, _) = sys::copy_hashed(&file, into, &mut progress::beat).map_err(|e| match e {
         CopyError::From(e) => meaning("read", &place.path, e),
         CopyError::To(e) => local(e),
@@ -39,6 +47,8 @@ fn once(opened: &Opened, place: &Place, into: &File) -> Answer<Option<Fetched>> 
     // Racy as of the first look: what was written since then is in neither.
     let mut seen = before;
     seen.stamp.hash = Some(hash);
+    // Who believes this stamp does not ask for them again. Set since the last look, they moved the ctime past it.
+    seen.xattrs = look::read_xattrs(&file).map_err(|e| meaning("look at", &place.path, e))?;
     Ok(Some(Fetched { seen, hash }))
 }
 

@@ -122,6 +122,15 @@ fn fill(opened: &Opened, tx: &Tx, name: &OsStr, bytes: Option<&File>) -> Answer<
             &empty
         }
     };
+    // A sparse file may claim more bytes than can be read in a lifetime.
+    let size = from.metadata().map_err(local)?.len();
+    if !sys::can_hold(&file, size).map_err(fail)? {
+        return Err(LowerError::Refused {
+            what: format!("write {size} bytes"),
+            errno: no::EFBIG,
+            why: "that is more than its whole disk holds".into(),
+        });
+    }
     let mut flush = Flush::new(opened, &file);
     let copied = sys::copy_hashed(from, &file, &mut || flush.chunk());
     let flushed = flush.failed;

@@ -17,50 +17,12 @@ mod rows;
 use super::trouble::{Failure, Stop};
 use crate::fetch::Stale;
 use crate::meta::{Conflict, Record, WriteTxn};
+pub use crate::model::Take;
 use crate::model::{Bid, ConflictKind, Ino, RelPath, Who};
+
 use crate::sys;
 use crate::tree::{Tree, TreeError};
 use crate::variants::Terms;
-
-/// Which version is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Take {
-    /// What the live tree has.
-    Client,
-    /// What the server had when the conflict was found.
-    Server,
-    /// What both last agreed on.
-    Base,
-    /// Both, under two names.
-    Both,
-    /// The merge driver's proposal.
-    Merged,
-}
-
-impl Take {
-    /// The word a person types.
-    pub fn word(self) -> &'static str {
-        match self {
-            Take::Client => "client",
-            Take::Server => "server",
-            Take::Base => "base",
-            Take::Both => "both",
-            Take::Merged => "merged",
-        }
-    }
-
-    /// The meaning of a word; `ours` and `theirs` are aliases.
-    pub fn parse(word: &str) -> Option<Take> {
-        match word {
-            "client" | "ours" => Some(Take::Client),
-            "server" | "theirs" => Some(Take::Server),
-            "base" => Some(Take::Base),
-            "both" => Some(Take::Both),
-            "merged" => Some(Take::Merged),
-            _ => None,
-        }
-    }
-}
 
 /// A decision that was carried out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
