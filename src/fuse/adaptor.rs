@@ -8,20 +8,21 @@ use std::time::{Duration, SystemTime};
 
 use fuser::{
     BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags, INodeNo,
-    InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenAccMode, OpenFlags, RenameFlags, ReplyAttr,
-    ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl,
-    ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate,
+    ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek,
+    ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 
-use super::convert::{call, file_attr, file_type, kind_of_mode, rename_mode, set_time};
+use super::convert::{
+    call, file_attr, file_type, how_to_open, kind_of_mode, masked, open_call, rename_mode, set_time,
+};
 use super::errno::errno;
 use super::parked::guarded;
 use super::replies;
 use super::waits::Waits;
 use crate::model::{Ino, Kind, Name};
 use crate::overlay::{
-    Call, DirItem, HowToOpen, NewNode, Overlay, OverlayError, Result, Seek, SetAttrs, SetXattr,
-    given_up,
+    Call, DirItem, NewNode, Overlay, OverlayError, Result, Seek, SetAttrs, SetXattr, given_up,
 };
 use crate::sys::flags as f;
 
@@ -64,28 +65,10 @@ impl Adaptor {
     ) {
         let (parent, name, ttl) = (Ino(parent.0), name.to_owned(), self.ttl());
         self.waits.run(
-            Call {
-                umask,
-                ..call(request)
-            },
+            masked(call(request), umask),
             move |o, c| o.make(c, parent, &Name::from_os(&name)?, &new),
             move |result| replies::entry(reply, ttl, result),
         );
-    }
-}
-
-/// The call of an open: O_NONBLOCK asks not to be kept waiting.
-fn open_call(request: &Request, open_flags: i32) -> Call {
-    Call {
-        nonblock: open_flags & f::O_NONBLOCK != 0,
-        ..call(request)
-    }
-}
-
-fn how_to_open(open_flags: i32) -> HowToOpen {
-    HowToOpen {
-        write: OpenFlags(open_flags).acc_mode() != OpenAccMode::O_RDONLY,
-        truncate: open_flags & f::O_TRUNC != 0,
     }
 }
 
@@ -263,10 +246,7 @@ impl Filesystem for Adaptor {
         let (name, ttl, how) = (name.to_owned(), self.ttl(), how_to_open(flags));
         let exclusive = flags & f::O_EXCL != 0;
         self.waits.run(
-            Call {
-                umask,
-                ..open_call(request, flags)
-            },
+            masked(open_call(request, flags), umask),
             move |o, c| {
                 let name = Name::from_os(&name)?;
                 o.create(c, Ino(parent.0), &name, mode & 0o7777, how, exclusive)

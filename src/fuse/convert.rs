@@ -2,10 +2,11 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use fuser::{FileAttr, FileType, INodeNo, RenameFlags, Request, TimeOrNow};
+use fuser::{FileAttr, FileType, INodeNo, OpenAccMode, OpenFlags, RenameFlags, Request, TimeOrNow};
 
 use crate::model::{Kind, Time, Who};
-use crate::overlay::{Call, RenameMode, SetTime, Stat};
+use crate::overlay::{Call, HowToOpen, RenameMode, SetTime, Stat};
+use crate::sys::flags as f;
 
 /// Type bits of a mode, and what they mean.
 const TYPES: [(u32, Kind); 7] = [
@@ -121,6 +122,27 @@ pub(super) fn call(request: &Request) -> Call {
         gid: request.gid(),
         pid: request.pid(),
     })
+}
+
+/// The call of an open: O_NONBLOCK asks not to be kept waiting.
+pub(super) fn open_call(request: &Request, open_flags: i32) -> Call {
+    Call {
+        nonblock: open_flags & f::O_NONBLOCK != 0,
+        ..call(request)
+    }
+}
+
+/// The same call with the umask it came with.
+pub(super) fn masked(call: Call, umask: u32) -> Call {
+    Call { umask, ..call }
+}
+
+/// What the flags of an open ask for.
+pub(super) fn how_to_open(open_flags: i32) -> HowToOpen {
+    HowToOpen {
+        write: OpenFlags(open_flags).acc_mode() != OpenAccMode::O_RDONLY,
+        truncate: open_flags & f::O_TRUNC != 0,
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::support::{Rig, can_mount, scale, sh, trees};
 fn databases_in_every_journal_mode() {
     let prepare = "for m in delete truncate persist memory wal off; do sqlite3 $m.db \"PRAGMA journal_mode=$m; \
         CREATE TABLE t(who, i, data); CREATE TABLE sum(n); INSERT INTO sum VALUES(0)\" > ../made; done";
-    let rounds = scale(10, 200).to_string();
+    let rounds = scale(5, 200).to_string();
     everywhere("databases", prepare, |dir, place| {
         python("databases.py", &[&rounds], dir, place);
     });
