@@ -136,6 +136,9 @@ fn agreed(inner: &Inner, wanted: &Wanted, fetched: &Fetched) -> Result<BaseNode,
         Sameness::Same | Sameness::Unverified | Sameness::Attributes
     ) && !absorb::attributes_differ(&wanted.base.attrs, &seen.attrs)
         && known_hash_holds(wanted, fetched)
+        && (seen.xattrs.is_none()
+            || seen.xattrs == wanted.base.xattrs
+            || wanted.base.xattrs.is_none())
     {
         return Ok(base);
     }

@@ -159,8 +159,13 @@ impl Reintegrate {
         let mut job = Job::new(self.hand(report, mask), &scan);
         job.refresh_stamps()
             .and_then(|()| job.store_clashes(&plan))?;
+        let whole = !matches!(mode, Mode::Push(_) | Mode::Send);
+        if whole {
+            // What the steps bring into such directories is read as soon as it is shown.
+            job.tell_displaced()?;
+        }
         let carried = job.carry_out(&plan, &wanted);
-        if !matches!(mode, Mode::Push(_) | Mode::Send) {
+        if whole {
             job.drop_settled(&plan)?;
             job.tell_displaced()?;
         }

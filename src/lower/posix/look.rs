@@ -85,7 +85,7 @@ pub(super) fn of_dir(opened: &Opened, dir: &File, xattrs: bool) -> io::Result<Ob
     Ok(observed(opened, &stat, None, xattrs))
 }
 
-fn read_xattrs(handle: &File) -> io::Result<Option<Xattrs>> {
+pub(super) fn read_xattrs(handle: &File) -> io::Result<Option<Xattrs>> {
     sys::xattrs_of(handle, is_shared)
 }
 

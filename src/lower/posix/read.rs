@@ -47,6 +47,8 @@ fn once(opened: &Opened, place: &Place, into: &File) -> Answer<Option<Fetched>> 
     // Racy as of the first look: what was written since then is in neither.
     let mut seen = before;
     seen.stamp.hash = Some(hash);
+    // Who believes this stamp does not ask for them again. Set since the last look, they moved the ctime past it.
+    seen.xattrs = look::read_xattrs(&file).map_err(|e| meaning("look at", &place.path, e))?;
     Ok(Some(Fetched { seen, hash }))
 }
 
