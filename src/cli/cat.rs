@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::exit::{Exit, Failure, Outcome};
 use super::locate;
 use super::output::Out;
+use crate::control::{Answer, ConflictItem, Request};
 use crate::model::RelPath;
 use crate::sys;
 
@@ -41,7 +42,11 @@ pub(super) fn run(args: &Args, at: Option<&Path>, _out: &Out) -> Outcome {
     let word = word(args);
     let hidden = hidden_path(&mount.mount.point, &rel, word)
         .ok_or_else(|| Failure::usage("the root of a mount is a directory; name a file in it"))?;
-    let mut file = sys::open_path(&hidden).map_err(|error| explain(&error, &rel, word))?;
+    let opened = sys::open_path(&hidden).or_else(|error| match other_name(&mount, &rel, word) {
+        Some(path) => sys::open_path(&path),
+        None => Err(error),
+    });
+    let mut file = opened.map_err(|error| explain(&error, &rel, word))?;
     let mut out = std::io::stdout().lock();
     match io::copy(&mut file, &mut out).and_then(|_| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Done),
@@ -62,6 +67,16 @@ fn word(args: &Args) -> &'static str {
 /// Asked at the root, because the directory of the file may be gone in the live tree.
 fn hidden_path(mount: &Path, rel: &RelPath, word: &str) -> Option<PathBuf> {
     (!rel.is_root()).then(|| mount.join(".drift").join(word).join(rel.os()))
+}
+
+/// Where the version is when the file has another name there: a conflict tells.
+fn other_name(mount: &locate::Found, rel: &RelPath, word: &str) -> Option<PathBuf> {
+    let Ok(Answer::Conflicts(all)) = mount.ask(Request::Conflicts) else {
+        return None;
+    };
+    let of_it = |item: &&ConflictItem| item.path.rel().is_ok_and(|path| path == *rel);
+    let item = all.conflicts.iter().find(of_it)?;
+    item.variants.get(word).map(PathBuf::from)
 }
 
 fn explain(error: &io::Error, rel: &RelPath, word: &str) -> Failure {

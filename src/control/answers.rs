@@ -251,6 +251,9 @@ pub struct ConflictItem {
     pub since: String,
     /// Where each version can be read: word to absolute path. A side that deleted has none.
     pub variants: std::collections::BTreeMap<String, String>,
+    /// The exact bytes in base64 of those paths that are not UTF-8.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub variants_b64: std::collections::BTreeMap<String, String>,
 }
 
 /// `driftfs resolve`.

@@ -14,7 +14,7 @@ use crate::meta::{Conflict, MetaError};
 use crate::model::Take;
 use crate::model::{Ino, RelPath};
 use crate::reintegrate;
-use crate::variants::Terms;
+use crate::variants::{Term, Terms};
 
 /// `driftfs conflicts`.
 pub(super) fn conflicts(engine: &Engine) -> Result<Conflicts, Refusal> {
@@ -33,33 +33,65 @@ fn stored(engine: &Engine) -> Result<Vec<Conflict>, Refusal> {
 
 fn item(engine: &Engine, conflict: &Conflict) -> ConflictItem {
     let path = place(engine, conflict);
+    let shown = variants(engine, conflict, &path);
+    let exact = shown
+        .iter()
+        .filter_map(|(word, at)| Some(((*word).into(), at.path_b64.clone()?)));
     ConflictItem {
         path: JsonPath::of(&path),
         kind: conflict.kind.word().into(),
         since: rfc3339(conflict.since),
-        variants: variants(engine, conflict, &path),
+        variants: shown
+            .iter()
+            .map(|(word, at)| ((*word).into(), at.path.clone()))
+            .collect(),
+        variants_b64: exact.collect(),
     }
 }
 
 /// Where each version can be read. A side that had nothing, or removed it, has none.
-fn variants(engine: &Engine, conflict: &Conflict, at: &RelPath) -> BTreeMap<String, String> {
+fn variants(
+    engine: &Engine,
+    conflict: &Conflict,
+    at: &RelPath,
+) -> BTreeMap<&'static str, JsonPath> {
     let Ok(terms) = Terms::parse(&conflict.terms) else {
         return BTreeMap::new();
     };
-    let there = [
-        ("client", terms.client.is_some()),
-        ("server", terms.server.is_some()),
-        ("base", terms.base.is_some()),
-        ("merged", terms.merged.is_some()),
-    ];
-    there
-        .into_iter()
-        .filter(|(_, is)| *is)
-        .map(|(word, _)| {
-            let path = hidden(engine, at, word);
-            (word.to_owned(), JsonPath::host(&path).path)
-        })
-        .collect()
+    let second = terms.other.as_deref().map(|second| &second.terms);
+    let side = |of: fn(&Terms) -> &Option<Term>| {
+        // Where two objects are in each other's way, a side may have only the second.
+        let mine = of(&terms).as_ref();
+        mine.or_else(|| second.and_then(|second| of(second).as_ref()))
+    };
+    let mut found = BTreeMap::new();
+    let mut add = |word: &'static str, path: PathBuf| {
+        found.insert(word, JsonPath::host(&path));
+    };
+    if side(|terms| &terms.client).is_some() {
+        add("client", hidden(engine, at, "client"));
+    }
+    if terms.merged.is_some() {
+        add("merged", hidden(engine, at, "merged"));
+    }
+    if let Some(term) = side(|terms| &terms.server) {
+        add("server", named_there(engine, term, at, "server"));
+    }
+    if let Some(term) = side(|terms| &terms.base) {
+        add("base", named_there(engine, term, at, "base"));
+    }
+    found
+}
+
+/// Where a version shows its object: beside the live one, unless that version has it under another name.
+fn named_there(engine: &Engine, term: &Term, at: &RelPath, word: &str) -> PathBuf {
+    match term.places.first() {
+        Some(place) if !term.places.contains(at) => {
+            let root = engine.place.mount.join(".drift");
+            root.join(word).join(place.os())
+        }
+        _ => hidden(engine, at, word),
+    }
 }
 
 /// `DIR/.drift/WORD/NAME`; from the root where the directory is gone in the live tree.

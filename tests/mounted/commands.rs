@@ -1,6 +1,7 @@
 //! What a person types and sees.
 
-use crate::support::{Rig, can_mount, driftfs, run_limited, sh, write};
+use crate::support::{Rig, can_mount, driftfs, read, run_limited, sh, write};
+use std::path::Path;
 use std::time::Duration;
 
 #[test]
@@ -116,4 +117,59 @@ fn check_and_export_work_without_a_daemon() {
     .ok();
     let found = sh("find . -type f -print0 | xargs -0 cat", &out);
     assert!(found.contains("edited") && found.contains("new"), "{found}");
+}
+
+#[test]
+fn every_path_of_a_version_that_is_told_can_be_read() {
+    if !can_mount("every_path_of_a_version_that_is_told_can_be_read") {
+        return;
+    }
+    let fill = "echo base > renamed; echo base > became; echo base > $'odd\\xff'";
+    let rig = Rig::mounted(|lower| drop(sh(fill, lower)), &[]);
+    sh("cat *", &rig.mnt);
+    rig.offline();
+    sh(
+        "mv renamed ours; rm became; mkdir became; echo client > $'odd\\xff'",
+        &rig.mnt,
+    );
+    sh(
+        "mv renamed theirs; echo server > became; echo server > $'odd\\xff'",
+        &rig.lower,
+    );
+    rig.online().code(3);
+    let found = rig.json(&["conflicts"]);
+    let mut kinds: Vec<_> = Vec::new();
+    for conflict in found["conflicts"].as_array().unwrap() {
+        kinds.push(conflict["kind"].as_str().unwrap());
+        if let Some(exact) = conflict["variants_b64"].as_object() {
+            assert_eq!(conflict["path"], "odd\u{fffd}");
+            assert_eq!(exact.len(), conflict["variants"].as_object().unwrap().len());
+            continue;
+        }
+        for (word, path) in conflict["variants"].as_object().unwrap() {
+            let path = Path::new(path.as_str().unwrap());
+            assert!(path.symlink_metadata().is_ok(), "{word}: {conflict}");
+        }
+    }
+    kinds.sort();
+    assert_eq!(kinds, ["content", "name", "occupied"]);
+    let other = rig.mnt.join("became");
+    let server = found["conflicts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|c| c["path"] == "became");
+    assert_eq!(
+        read(server.unwrap()["variants"]["server"].as_str().unwrap()),
+        "server\n"
+    );
+    assert!(other.is_dir());
+    let ours = rig.mnt.join("ours");
+    for side in ["--server", "--base", "--client"] {
+        assert_eq!(
+            rig.run(&["cat", side, ours.to_str().unwrap()]).ok().out,
+            "base\n",
+            "{side}"
+        );
+    }
 }
