@@ -25,7 +25,7 @@ pub struct DiskSpace {
 pub fn can_hold(file: &File, size: u64) -> io::Result<bool> {
     let stat = nix::sys::statvfs::fstatvfs(file).map_err(io::Error::from)?;
     let whole = stat.blocks().saturating_mul(stat.fragment_size());
-    Ok(size <= whole)
+    Ok(whole == 0 || size <= whole)
 }
 
 /// The room on the file system that holds `path`.
