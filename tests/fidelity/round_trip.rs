@@ -5,11 +5,11 @@ use std::path::Path;
 use crate::bed::{many, python};
 use crate::support::{Rig, can_mount, scale, sh, trees};
 
-// (To root XFS shows its access control lists a second time, as attributes; rsync would take those it has not sent away again.)
+// (rsync takes times in one second for equal unless told otherwise. To root XFS shows its access control lists a second time, as attributes; rsync would take those it has not sent away again.)
 const TOOLS: [(&str, &str); 3] = [
     (
         "rsync",
-        "mkdir $2 && rsync -aHAXS --numeric-ids --filter='-x trusted.SGI_ACL_*' $1/ $2/",
+        "mkdir $2 && rsync -aHAXS --modify-window=-1 --numeric-ids --filter='-x trusted.SGI_ACL_*' $1/ $2/",
     ),
     (
         "tar",
