@@ -190,7 +190,7 @@ fn step(step: &Step) -> PlanStep {
             Side::Base => "base",
         }
         .into(),
-        action: word(&step.action).into(),
+        action: step.action.word().into(),
         path: JsonPath::of(&step.path),
         to: match &step.action {
             Action::Move { to, .. } => Some(JsonPath::new(to.name.bytes())),
@@ -198,19 +198,6 @@ fn step(step: &Step) -> PlanStep {
         },
         rule: step.rule.into(),
         needs: step.needs.clone(),
-    }
-}
-
-fn word(action: &Action) -> &'static str {
-    match action {
-        Action::Make(_) => "make",
-        Action::Move { .. } => "move",
-        Action::Link(_) => "link",
-        Action::Unlink(_) => "unlink",
-        Action::Remove(_) => "remove",
-        Action::Bytes => "bytes",
-        Action::Merge => "merge",
-        Action::Attrs(_) => "attributes",
     }
 }
 

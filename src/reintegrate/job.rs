@@ -120,7 +120,7 @@ impl<'a> Job<'a> {
     fn tell(&mut self, step: &Step) {
         let line = Line {
             path: step.path.clone(),
-            what: word(&step.action).to_string(),
+            what: step.action.word().to_string(),
         };
         match (step.side, &step.action) {
             (_, Action::Merge) => self.hand.report.merged.push(line.path),
@@ -168,19 +168,5 @@ impl<'a> Job<'a> {
     /// Which stamp fields count.
     pub fn mask(&self) -> Mask {
         self.hand.mask
-    }
-}
-
-/// The word for what a step does.
-pub fn word(action: &Action) -> &'static str {
-    match action {
-        Action::Make(_) => "make",
-        Action::Move { .. } => "move",
-        Action::Link(_) => "link",
-        Action::Unlink(_) => "unlink",
-        Action::Remove(_) => "remove",
-        Action::Bytes => "bytes",
-        Action::Merge => "merge",
-        Action::Attrs(_) => "attributes",
     }
 }

@@ -53,6 +53,22 @@ pub enum Action {
     Attrs(SetAttrs),
 }
 
+impl Action {
+    /// The word in messages and JSON.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Action::Make(_) => "make",
+            Action::Move { .. } => "move",
+            Action::Link(_) => "link",
+            Action::Unlink(_) => "unlink",
+            Action::Remove(_) => "remove",
+            Action::Bytes => "bytes",
+            Action::Merge => "merge",
+            Action::Attrs(_) => "attributes",
+        }
+    }
+}
+
 /// One step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
