@@ -78,7 +78,7 @@ impl Tree {
     pub fn unlink(&self, parent: Ino, name: &Name, who: Who) -> Result<Ino> {
         let core = &self.core;
         let _names = core.names();
-        let victim = core.meta.read(|rows| named(rows, parent, name))?;
+        let victim = core.meta.quick(|rows| named(rows, parent, name))?;
         if victim.attrs.kind == Kind::Dir {
             return Err(TreeError::IsDir);
         }
@@ -106,7 +106,7 @@ impl Tree {
     pub fn rmdir(&self, parent: Ino, name: &Name, who: Who) -> Result<Ino> {
         let core = &self.core;
         let _names = core.names();
-        let victim = core.meta.read(|rows| named(rows, parent, name))?;
+        let victim = core.meta.quick(|rows| named(rows, parent, name))?;
         if victim.attrs.kind != Kind::Dir {
             return Err(TreeError::NotDir);
         }

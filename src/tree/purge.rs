@@ -24,7 +24,7 @@ impl Core {
         let _alone = pin.alone();
         // Before the look at holders: one that lets go after it finds the number here.
         locked(&self.nameless).insert(ino);
-        let Some(node) = self.meta.read(|rows| rows.node(ino))? else {
+        let Some(node) = self.meta.quick(|rows| rows.node(ino))? else {
             locked(&self.nameless).remove(&ino);
             return Ok(());
         };

@@ -25,7 +25,7 @@ impl Tree {
     ) -> Result<Option<Ino>> {
         let core = &self.core;
         let _names = core.names();
-        let (node, target) = core.meta.read(|rows| look(rows, from, to, mode))?;
+        let (node, target) = core.meta.quick(|rows| look(rows, from, to, mode))?;
         match (mode, target) {
             // Two names of one node: POSIX says that nothing happens.
             (_, Some(target)) if target.ino == node.ino => Ok(None),
@@ -77,8 +77,8 @@ fn check_no_loop(rows: &Rows<'_>, moved: Ino, into: Ino) -> Result<()> {
         if at == moved {
             return Err(TreeError::Loop);
         }
-        match rows.names(at)?.first() {
-            Some((parent, _)) if at != Ino::ROOT => at = *parent,
+        match rows.home(at)? {
+            Some(parent) if at != Ino::ROOT => at = parent,
             _ => return Ok(()),
         }
     }

@@ -65,13 +65,13 @@ impl Tree {
 
     /// The node at a name. `NotFound`: surely none; `NotListed`: not known here.
     pub fn lookup(&self, parent: Ino, name: &Name) -> Result<Seen> {
-        let node = self.core.meta.read(|rows| named(rows, parent, name))?;
+        let node = self.core.meta.quick(|rows| named(rows, parent, name))?;
         self.core.see(node)
     }
 
     /// Up to `limit` entries after a cookie, with their nodes. `NotListed` when the directory is not.
     pub fn list(&self, dir: Ino, after: Cookie, limit: usize) -> Result<Vec<(Entry, Seen)>> {
-        let rows = self.core.meta.read(|rows| {
+        let rows = self.core.meta.quick(|rows| {
             listed_dir(rows, dir)?;
             let mut found = Vec::new();
             for entry in rows.entries(dir, after, limit)? {
@@ -88,10 +88,12 @@ impl Tree {
 
     /// The directory a directory lies in (`..`); root for the root.
     pub fn parent(&self, dir: Ino) -> Result<Ino> {
-        self.core.meta.read(|rows| {
+        self.core.meta.quick(|rows| {
             directory(rows, dir)?;
-            let names = rows.names(dir)?;
-            Ok(names.first().map_or(Ino::ROOT, |(parent, _)| *parent))
+            if dir == Ino::ROOT {
+                return Ok(dir);
+            }
+            Ok(rows.home(dir)?.unwrap_or(Ino::ROOT))
         })
     }
 }
