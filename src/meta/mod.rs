@@ -31,6 +31,7 @@ mod calls_test;
 #[cfg(test)]
 mod history_test;
 
+pub use cache::Changed;
 pub use open::{Meta, MetaError};
 pub use rows::{BaseNode, Conflict, Entry, Intent, Node, Record, Rows, Sealed, View};
 pub use txn::WriteTxn;

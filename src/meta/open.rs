@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::cache::{Cache, Pending};
+use super::cache::{Cache, Changed, Pending};
 use super::codec::sql;
 use super::rows::{Db, Rows};
 use super::txn::{State, WriteTxn};
@@ -154,6 +154,28 @@ impl Meta {
         &self,
         work: impl FnOnce(&WriteTxn<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
+        self.write_then(work, |_| ())
+    }
+
+    /// As [`Meta::write`]; `tell` is told what is shown differently afterwards, once that is so.
+    pub fn write_and_tell<T, E: From<MetaError>>(
+        &self,
+        work: impl FnOnce(&WriteTxn<'_>) -> Result<T, E>,
+        tell: impl FnOnce(Changed),
+    ) -> Result<T, E> {
+        let mut changed = Changed::default();
+        let done = self.write_then(work, |pending| changed = self.cache.compare(pending))?;
+        if !changed.is_empty() {
+            tell(changed);
+        }
+        Ok(done)
+    }
+
+    fn write_then<T, E: From<MetaError>>(
+        &self,
+        work: impl FnOnce(&WriteTxn<'_>) -> Result<T, E>,
+        look: impl FnOnce(&Pending),
+    ) -> Result<T, E> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let writer = &mut *writer;
         if writer.allowed == Some(0) {
@@ -163,7 +185,9 @@ impl Meta {
         let pending = RefCell::new(Pending::default());
         let txn = WriteTxn::new(&writer.db, &writer.state, &self.cache, &pending);
         let done = work(&txn).and_then(|value| {
-            self.commit(&span, pending.take())?;
+            let pending = pending.take();
+            look(&pending);
+            self.commit(&span, pending)?;
             Ok(value)
         });
         drop(span);

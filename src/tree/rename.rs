@@ -31,11 +31,11 @@ impl Tree {
             (_, Some(target)) if target.ino == node.ino => Ok(None),
             (RenameMode::Exchange, Some(target)) => {
                 let swap = |txn: &WriteTxn<'_>| core.exchange(txn, from, to, (&node, &target), who);
-                core.meta.write(swap)?;
+                core.write_for(who, swap)?;
                 Ok(None)
             }
             (_, None) => {
-                core.meta.write(|txn| {
+                core.write_for(who, |txn| {
                     vacant(txn, to.0, to.1)?;
                     core.move_to(txn, from, to, who)
                 })?;
@@ -103,8 +103,8 @@ impl Core {
             let pin = self.table.pin(target.ino);
             let _alone = pin.alone();
             let mut leaving = self.prepare_leaving(&pin)?;
-            self.meta
-                .write(|txn| self.replace_in(txn, from, to, target, &mut leaving, who))?;
+            self
+                .write_for(who, |txn| self.replace_in(txn, from, to, target, &mut leaving, who))?;
             leaving
         };
         if node.attrs.kind == Kind::File && node.bytes == Bytes::Here && !node.durable {

@@ -60,7 +60,7 @@ impl Tree {
         // The lock: a writer that found no capability to take away must not overlook this one.
         let pin = core.table.pin(ino);
         let _alone = pin.alone();
-        core.meta.write(|txn| {
+        core.write_for(who, |txn| {
             let mut node = txn.node(ino)?.ok_or(TreeError::NotFound)?;
             let mode = node.attrs.mode;
             change(&mut node)?;

@@ -12,6 +12,7 @@
 //! A directory is kept as a whole or not at all, so a name it lacks is surely not there. Debug builds compare every
 //! answer with the database.
 
+mod changed;
 mod dir;
 mod index;
 mod pending;
@@ -20,6 +21,7 @@ mod table;
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+pub use changed::Changed;
 pub(super) use dir::Ent;
 pub(super) use pending::{Known, Pending};
 pub(super) use row::Row;
@@ -102,6 +104,11 @@ impl Cache {
         } else if !pending.is_untouched() {
             self.table_mut().apply(pending);
         }
+    }
+
+    /// What a transaction that is about to be applied changes of what is shown.
+    pub(super) fn compare(&self, pending: &Pending) -> Changed {
+        changed::compare(&self.table(), pending)
     }
 
     pub(super) fn node(&self, ino: Ino) -> Known<Option<Node>> {

@@ -150,6 +150,27 @@ impl Row {
         }
     }
 
+    /// True when whoever looks at `other` sees what this shows.
+    pub(super) fn shows(&self, other: &Row) -> bool {
+        let plain = |row: &Row| {
+            (
+                (row.kind, row.mode, row.uid, row.gid, row.nlink),
+                (row.size, row.sec, row.nsec),
+            )
+        };
+        let rest = |row: &Row| {
+            let rest = row.rest.as_deref();
+            rest.map(|rest| (rest.target.clone(), rest.xattrs.clone(), rest.rdev))
+                .unwrap_or_default()
+        };
+        plain(self) == plain(other) && rest(self) == rest(other)
+    }
+
+    /// True for a directory all names of which are known.
+    pub(super) fn is_listed(&self) -> bool {
+        self.listed != 0
+    }
+
     /// True when a node like this has one name and no more.
     pub(super) fn has_one_name(&self) -> bool {
         self.ino != Ino::ROOT.0 && self.nlink > 0 && (self.kind == Kind::Dir || self.nlink == 1)
