@@ -36,7 +36,7 @@ fn one_sided_changes_travel_both_ways() {
     assert_eq!(read(rig.mnt.join("docs/f4")), "text 4\n");
     // Whoever asks is told of all that moved, also when the daemon had begun by itself.
     let told = rig.online();
-    told.ok();
+    assert_eq!(told.code, 0, "{}", told.out);
     assert!(
         told.out.contains(" sent, ") && told.out.contains("taken from the server"),
         "{}",
