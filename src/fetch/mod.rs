@@ -8,13 +8,16 @@
 //! tree and so can tell a move from a removal.
 
 mod absorb;
+mod ahead;
 mod asked;
+mod batch;
 mod bytes;
 mod elsewhere;
 mod flight;
 mod hold;
 mod known;
 mod names;
+mod next;
 mod pull;
 mod refresh;
 mod stale;
@@ -77,6 +80,7 @@ struct Inner {
     looked: refresh::Looked,
     stale: stale::Queue,
     asked: asked::Asked,
+    ahead: ahead::Ahead,
     elsewhere: elsewhere::Elsewhere,
     holds: Arc<hold::Holds>,
     mask: Mutex<Option<Mask>>,
@@ -94,6 +98,7 @@ impl Fetch {
             looked: refresh::Looked::default(),
             stale: stale::Queue::default(),
             asked: asked::Asked::default(),
+            ahead: ahead::Ahead::default(),
             elsewhere: elsewhere::Elsewhere::default(),
             holds: Arc::default(),
             mask: Mutex::new(None),
@@ -113,6 +118,18 @@ impl Fetch {
     /// Makes sure that the bytes of a file are here.
     pub fn bytes(&self, ino: Ino, deadline: Instant) -> Result<(), FetchError> {
         bytes::fetch(&self.inner, ino, deadline)
+    }
+
+    /// True while nothing is asked of the server.
+    pub fn idle(&self) -> bool {
+        self.inner.flights.under_way() == 0
+    }
+
+    /// To be told of every file that is opened: a file brought ahead of its use lets its successors come.
+    pub fn used(&self, ino: Ino) {
+        if self.inner.ahead.used(ino) {
+            ahead::go_on(&self.inner);
+        }
     }
 
     /// Looks at a directory on the server again if that was longer ago than the link's revalidation time, and takes

@@ -11,7 +11,9 @@
 
 use std::fs::File;
 
-use crate::model::{Attrs, Hash, Listing, Mask, Observed, RelPath, Stamp, Time, TxnId, Xattrs};
+use crate::model::{
+    Attrs, Hash, Listing, Mask, Name, Observed, RelPath, Stamp, Time, TxnId, Xattrs,
+};
 use serde::{Deserialize, Serialize};
 
 /// Why the lower did not do it.
@@ -191,6 +193,15 @@ pub struct Fetched {
     pub hash: Hash,
 }
 
+/// One file of [`Lower::read_many`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Packed {
+    /// The file as it was before and after reading. Hashed only when a stamp cannot vouch for the bytes (racy).
+    pub seen: Observed,
+    /// Where its bytes begin in the file they were copied into; there are `seen.stamp.size` of them.
+    pub at: u64,
+}
+
 /// What an attempt directory holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptState {
@@ -212,6 +223,22 @@ pub trait Lower: Send + Sync {
     fn look(&self, path: &RelPath, xattrs: bool) -> Answer<Option<Observed>>;
     /// Copies a whole file into `into` (a local file, holes kept), stamps compared before and after.
     fn read(&self, path: &RelPath, into: &File) -> Answer<Fetched>;
+    /// Copies small files of one directory one behind the other into `into` (a local file), stamps compared before and
+    /// after; each has an answer of its own. One larger than `most` is refused. An error of the link ends it all.
+    fn read_many(
+        &self,
+        dir: &RelPath,
+        names: &[Name],
+        most: u64,
+        into: &File,
+    ) -> Answer<Vec<Answer<Packed>>> {
+        let _ = (names, most, into);
+        Err(LowerError::Refused {
+            what: format!("read many files of {dir} at once"),
+            errno: crate::sys::errno::EOPNOTSUPP,
+            why: "not known here".into(),
+        })
+    }
     /// Makes `.driftfs/`, `.driftfs/id` (once) and the attempt directory. Repeating is fine.
     fn begin(&self, attempt: Attempt) -> Answer<()>;
     /// Makes an object in slot `new`: written, fsynced, attributes set (the mtime last). An old `new` is replaced.

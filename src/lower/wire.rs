@@ -5,10 +5,10 @@ use std::fs::File;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Attempt, AttemptState, Done, Expect, Fetched, Lower, LowerError, New, Probe, SetAttrs,
-    Slot,
+    Answer, Attempt, AttemptState, Done, Expect, Fetched, Lower, LowerError, New, Packed, Probe,
+    SetAttrs, Slot,
 };
-use crate::model::{Listing, Observed, RelPath};
+use crate::model::{Listing, Name, Observed, RelPath};
 
 /// The calls of [`Lower`] by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -73,6 +73,11 @@ pub(super) enum Ask {
     Read {
         path: RelPath,
     },
+    ReadMany {
+        dir: RelPath,
+        names: Vec<Name>,
+        most: u64,
+    },
     Begin(Attempt),
     Stage {
         attempt: Attempt,
@@ -118,6 +123,7 @@ pub(super) enum Told {
     Listing(Listing),
     Look(Option<Observed>),
     Fetched(Fetched),
+    Packed(Vec<Answer<Packed>>),
     Done(Done),
     Observed(Observed),
     State(AttemptState),
@@ -147,6 +153,7 @@ impl Ask {
             Ask::List { .. } => Call::List,
             Ask::Look { .. } => Call::Look,
             Ask::Read { .. } => Call::Read,
+            Ask::ReadMany { .. } => Call::Read,
             Ask::Begin(_) => Call::Begin,
             Ask::Stage { .. } => Call::Stage,
             Ask::Publish { .. } => Call::Publish,
@@ -170,6 +177,10 @@ impl Ask {
             | Ask::Take { from: path, .. }
             | Ask::Link { from: path, .. }
             | Ask::Set { path, .. } => format!("{word} {path}"),
+            Ask::ReadMany { dir, names, .. } => match names.first() {
+                Some(first) => format!("{word} {}", dir.join(first)),
+                None => word.to_string(),
+            },
             _ => word.to_string(),
         }
     }
@@ -182,6 +193,10 @@ impl Ask {
             Ask::Look { path, xattrs } => lower.look(path, *xattrs).map(Told::Look),
             Ask::Read { path } => match file {
                 Some(into) => lower.read(path, into).map(Told::Fetched),
+                None => Err(confused("no file came with a read")),
+            },
+            Ask::ReadMany { dir, names, most } => match file {
+                Some(into) => lower.read_many(dir, names, *most, into).map(Told::Packed),
                 None => Err(confused("no file came with a read")),
             },
             Ask::Begin(attempt) => lower.begin(*attempt).map(|()| Told::Nothing),
@@ -263,6 +278,18 @@ impl<T: Asked> Lower for T {
     fn read(&self, path: &RelPath, into: &File) -> Answer<Fetched> {
         let path = path.clone();
         expect_told!(self.ask(Ask::Read { path }, Some(into)), Told::Fetched(found) => found)
+    }
+
+    fn read_many(
+        &self,
+        dir: &RelPath,
+        names: &[Name],
+        most: u64,
+        into: &File,
+    ) -> Answer<Vec<Answer<Packed>>> {
+        let (dir, names) = (dir.clone(), names.to_vec());
+        let ask = Ask::ReadMany { dir, names, most };
+        expect_told!(self.ask(ask, Some(into)), Told::Packed(packed) => packed)
     }
 
     fn begin(&self, attempt: Attempt) -> Answer<()> {

@@ -6,6 +6,7 @@ mod expect;
 mod hidden;
 mod list;
 mod look;
+mod many;
 mod moves;
 mod probe;
 mod publish;
@@ -22,9 +23,9 @@ use std::path::PathBuf;
 
 use self::root::{Opened, Root};
 use super::{
-    Answer, Attempt, AttemptState, Done, Expect, Fetched, Lower, New, Probe, SetAttrs, Slot,
+    Answer, Attempt, AttemptState, Done, Expect, Fetched, Lower, New, Packed, Probe, SetAttrs, Slot,
 };
-use crate::model::{Listing, Observed, RelPath};
+use crate::model::{Listing, Name, Observed, RelPath};
 
 /// A directory of this host as a lower.
 pub struct Posix {
@@ -78,6 +79,16 @@ impl Lower for Posix {
 
     fn read(&self, path: &RelPath, into: &File) -> Answer<Fetched> {
         read::read(&*self.root.opened()?, path, into)
+    }
+
+    fn read_many(
+        &self,
+        dir: &RelPath,
+        names: &[Name],
+        most: u64,
+        into: &File,
+    ) -> Answer<Vec<Answer<Packed>>> {
+        many::read_many(&*self.root.opened()?, dir, names, most, into)
     }
 
     fn begin(&self, attempt: Attempt) -> Answer<()> {
