@@ -12,6 +12,7 @@ mod asked;
 mod bytes;
 mod elsewhere;
 mod flight;
+mod follow;
 mod hold;
 mod known;
 mod names;
@@ -20,10 +21,11 @@ mod refresh;
 mod stale;
 mod taking;
 mod walk;
+mod watching;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::link::Link;
 use crate::lower::{Lower, LowerError, Probe};
@@ -79,6 +81,7 @@ struct Inner {
     asked: asked::Asked,
     elsewhere: elsewhere::Elsewhere,
     holds: Arc<hold::Holds>,
+    watching: watching::Watching,
     mask: Mutex<Option<Mask>>,
     problems: Mutex<Vec<Problem>>,
 }
@@ -96,6 +99,7 @@ impl Fetch {
             asked: asked::Asked::default(),
             elsewhere: elsewhere::Elsewhere::default(),
             holds: Arc::default(),
+            watching: watching::Watching::default(),
             mask: Mutex::new(None),
             problems: Mutex::new(Vec::new()),
         };
@@ -133,8 +137,25 @@ impl Fetch {
         walk::walk(&self.inner, budget, go_on)
     }
 
+    /// Listens to what the lower tells of changes and looks at changed directories at once, until `go_on` says no. For a
+    /// background thread. Directories are watched from its first moment on; on a lower that tells nothing it idles.
+    pub fn follow(&self, go_on: &dyn Fn() -> bool) {
+        follow::follow(&self.inner, go_on);
+    }
+
+    /// How long a look at `dir` counts: the link's time, longer where the lower would tell of a change, shorter where it
+    /// just did. The kernel may keep for as long what it was told of the directory.
+    pub fn fresh_for(&self, dir: Ino) -> Duration {
+        self.inner.fresh_for(dir)
+    }
+
+    /// How many directories need not be looked at because the lower tells of changes in them.
+    pub fn watched(&self) -> usize {
+        self.inner.watching.vouched()
+    }
+
     /// What the kernel must forget since the last call; the notify thread waits here up to `wait`.
-    pub fn take_stale(&self, wait: std::time::Duration) -> Vec<Stale> {
+    pub fn take_stale(&self, wait: Duration) -> Vec<Stale> {
         self.inner.stale.take(wait)
     }
 
@@ -185,10 +206,16 @@ impl Fetch {
     pub fn look_again(&self) {
         self.inner.looked.clear();
         self.inner.asked.clear();
+        self.inner.watching.clear();
     }
 }
 
 impl Inner {
+    fn fresh_for(&self, dir: Ino) -> Duration {
+        let told = self.watching.fresh_for(dir);
+        told.unwrap_or_else(|| self.link.fresh_for())
+    }
+
     fn mask(&self) -> Result<Mask, FetchError> {
         if let Some(mask) = *lock(&self.mask) {
             return Ok(mask);
