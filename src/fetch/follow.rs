@@ -41,11 +41,11 @@ fn look_at_due(inner: &Arc<Inner>) -> Duration {
     if !due.is_empty() && inner.holds.held() {
         return HELD;
     }
-    for (dir, used) in &due {
+    for dir in &due {
         if inner.flights.under_way() >= AT_ONCE {
             return HELD;
         }
-        refresh::begin(inner, *dir, *used);
+        refresh::begin(inner, *dir);
     }
     let wait = next.map_or(LISTEN, |at| at.saturating_duration_since(Instant::now()));
     wait.clamp(

@@ -27,7 +27,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::link::Link;
+use crate::link::{Link, State};
 use crate::lower::{Lower, LowerError, Probe};
 use crate::meta::MetaError;
 use crate::model::{Bid, Ino, Listing, Mask, Problem, RelPath};
@@ -143,10 +143,10 @@ impl Fetch {
         follow::follow(&self.inner, go_on);
     }
 
-    /// How long a look at `dir` counts: the link's time, longer where the lower would tell of a change, shorter where it
-    /// just did. The kernel may keep for as long what it was told of the directory.
-    pub fn fresh_for(&self, dir: Ino) -> Duration {
-        self.inner.fresh_for(dir)
+    /// How long a look at `dir` counts where the lower tells of changes: longer than usual, and shorter right after it told
+    /// of one. `None`: as usual.
+    pub fn watched_for(&self, dir: Ino) -> Option<Duration> {
+        self.inner.watched_for(dir)
     }
 
     /// How many directories need not be looked at because the lower tells of changes in them.
@@ -211,8 +211,14 @@ impl Fetch {
 }
 
 impl Inner {
+    fn watched_for(&self, dir: Ino) -> Option<Duration> {
+        // Nobody hears what is told while the link is in doubt.
+        let told = self.watching.fresh_for(dir)?;
+        (self.link.state() == State::Connected).then_some(told)
+    }
+
     fn fresh_for(&self, dir: Ino) -> Duration {
-        let told = self.watching.fresh_for(dir);
+        let told = self.watched_for(dir);
         told.unwrap_or_else(|| self.link.fresh_for())
     }
 

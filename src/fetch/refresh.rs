@@ -61,7 +61,7 @@ pub(super) fn refresh(inner: &Arc<Inner>, dir: Ino, deadline: Instant) -> Result
     if slow && inner.flights.under_way() >= SLOW_LOOKS {
         return Ok(());
     }
-    let flight = begin(inner, dir, true);
+    let flight = begin(inner, dir);
     // One caller pays for a slow server; those after it are answered from memory until it answers again.
     if slow {
         return Ok(());
@@ -76,11 +76,11 @@ pub(super) fn refresh(inner: &Arc<Inner>, dir: Ino, deadline: Instant) -> Result
     }
 }
 
-/// Begins a look, or joins the one under way. `used`: somebody wants to know, so that it is watched from now on.
-pub(super) fn begin(inner: &Arc<Inner>, dir: Ino, used: bool) -> Arc<Flight> {
+/// Begins a look, or joins the one under way.
+pub(super) fn begin(inner: &Arc<Inner>, dir: Ino) -> Arc<Flight> {
     let worker = inner.clone();
     inner.flights.join(Job::Refresh(dir), move || {
-        let looked = look(&worker, dir, used);
+        let looked = look(&worker, dir);
         if !matches!(looked, Ok(true)) {
             worker.watching.missed(dir);
         }
@@ -154,16 +154,14 @@ fn before(inner: &Inner, dir: Ino) -> Result<Option<Before>, FetchError> {
 }
 
 /// Gives true when everything the server says of `dir` is known here now, or noted as a question for a sync.
-fn look(inner: &Arc<Inner>, dir: Ino, used: bool) -> Result<bool, FetchError> {
+fn look(inner: &Arc<Inner>, dir: Ino) -> Result<bool, FetchError> {
     let mask = inner.mask()?;
     let Some(before) = before(inner, dir)? else {
         return Ok(false);
     };
     // Watched first: what changes after the listing was read is told.
-    let inside: &[(Ino, RelPath)] = if used { &before.dirs } else { &[] };
-    let placed = inner
-        .watching
-        .place(&*inner.lower, (dir, &before.path), inside);
+    let here = (dir, &before.path);
+    let placed = inner.watching.place(&*inner.lower, here, &before.dirs);
     let started = Instant::now();
     let mut listing = ask(inner, &before.path, false)?;
     if wants_xattrs(&before, &listing, &mask) {

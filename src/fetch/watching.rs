@@ -51,6 +51,10 @@ struct State {
 /// One directory.
 struct One {
     path: RelPath,
+    /// The directory it is in, where that is watched too.
+    above: Option<Ino>,
+    /// When somebody wanted to know how long an answer about it counts.
+    used: Option<Instant>,
     placed: bool,
     vouched: bool,
     /// When its last complete look began.
@@ -67,6 +71,8 @@ impl One {
     fn at(path: RelPath) -> One {
         One {
             path,
+            above: None,
+            used: None,
             placed: false,
             vouched: false,
             looked: None,
@@ -84,6 +90,11 @@ impl One {
             (news, None) => news.is_some(),
             (None, _) => false,
         }
+    }
+
+    /// Somebody may still keep what was told of it.
+    fn is_used(&self) -> bool {
+        self.used.is_some_and(|used| used.elapsed() < 3 * LONG)
     }
 
     fn pause(&self) -> Duration {
@@ -110,12 +121,14 @@ impl Watching {
 
     /// How long the last look at `dir` counts, if that is another time than usual.
     pub(super) fn fresh_for(&self, dir: Ino) -> Option<Duration> {
-        let state = lock(&self.state);
-        let one = state.dirs.get(&dir).filter(|one| one.placed)?;
+        let mut state = lock(&self.state);
+        let full = state.full_since.is_some();
+        let one = state.dirs.get_mut(&dir).filter(|one| one.placed)?;
+        one.used = Some(Instant::now());
         if one.has_news() {
             return Some(one.pause());
         }
-        (one.vouched && state.full_since.is_none()).then_some(LONG)
+        (one.vouched && !full).then_some(LONG)
     }
 
     /// How many directories are vouched for.
@@ -152,6 +165,7 @@ impl Watching {
                 let one = state.dirs.entry(ino).or_insert_with(fresh);
                 one.path = watch.dir.clone();
                 one.placed = true;
+                one.above = one.above.or((ino != dir).then_some(dir));
             } else {
                 state.dirs.remove(&ino);
             }
@@ -226,11 +240,7 @@ impl Watching {
             return;
         }
         (one.failures, one.news) = (0, None);
-        let placed = one.placed;
-        // Nobody knows its names here; its own times are in the listing of the directory it is in.
-        let above = one.path.split().map(|(above, _)| above);
-        state.tell(|other| Some(&other.path) == above.as_ref());
-        if !placed {
+        if !one.placed {
             state.dirs.remove(&dir);
         }
     }
@@ -264,12 +274,16 @@ impl Watching {
             state.lost();
         }
         for key in &events.changed {
-            state.tell_one(Ino(*key));
+            state.tell_one(Ino(*key), events.names.contains(key));
         }
         for key in &events.moved {
             // What is below has another path too.
             if let Some(path) = state.dirs.get(&Ino(*key)).map(|one| one.path.clone()) {
                 state.tell(|one| one.path.is_within(&path));
+                let below = |one: &&mut One| one.path.is_within(&path);
+                for one in state.dirs.values_mut().filter(below) {
+                    (one.placed, one.vouched) = (false, false);
+                }
             }
         }
         for key in &events.ended {
@@ -290,14 +304,14 @@ impl Watching {
     }
 
     /// The directories that should be looked at by now, and when the next one should, if one is known.
-    /// Each with whether it was vouched for: what is only watched for its own times draws in nothing more.
-    pub(super) fn due(&self) -> (Vec<(Ino, bool)>, Option<Instant>) {
+    /// What nobody uses waits for the next access.
+    pub(super) fn due(&self) -> (Vec<Ino>, Option<Instant>) {
         let state = lock(&self.state);
         let now = Instant::now();
         let (mut due, mut next) = (Vec::new(), None::<Instant>);
-        for (ino, one) in &state.dirs {
+        for (ino, one) in state.dirs.iter().filter(|(_, one)| one.is_used()) {
             match one.due() {
-                Some(at) if at <= now => due.push((*ino, one.vouched)),
+                Some(at) if at <= now => due.push(*ino),
                 Some(at) => next = Some(next.map_or(at, |next| next.min(at))),
                 None => {}
             }
@@ -329,9 +343,16 @@ impl State {
         }
     }
 
-    fn tell_one(&mut self, ino: Ino) {
-        if let Some(one) = self.dirs.get_mut(&ino) {
-            one.news = Some(Instant::now());
+    fn tell_one(&mut self, ino: Ino, names: bool) {
+        let now = Instant::now();
+        let Some(one) = self.dirs.get_mut(&ino) else {
+            return;
+        };
+        one.news = Some(now);
+        // Its own times are in the listing of the directory it is in; a look at itself would bring them too.
+        let above = one.above.filter(|_| names && !one.is_used());
+        if let Some(above) = above.and_then(|above| self.dirs.get_mut(&above)) {
+            above.news = Some(now);
         }
     }
 

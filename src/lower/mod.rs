@@ -231,6 +231,8 @@ pub struct Events {
     pub session: u64,
     /// Something in these changed.
     pub changed: Vec<u64>,
+    /// Those of them whose names or own attributes did.
+    pub names: Vec<u64>,
     /// These have another path now, with everything in them, or none any more.
     pub moved: Vec<u64>,
     /// These are watched no more (they are among the changed or moved ones too).

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
 
 /// Which watched directory, as the kernel numbers them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -16,8 +16,10 @@ pub struct WatchId(WatchDescriptor);
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WatchEvent {
-    /// Names in it, or bytes or attributes of what it names, or its own attributes changed.
+    /// Bytes or attributes of what it names changed.
     Changed(WatchId),
+    /// Names in it came or went, or its own attributes changed.
+    Names(WatchId),
     /// It was moved: it and everything in it have another path now. It is still watched.
     Moved(WatchId),
     /// It was removed or its file system unmounted: it is watched no more.
@@ -84,7 +86,7 @@ impl Watcher {
         let mut events = Vec::new();
         while events.len() < 4096 {
             match self.inotify.read_events() {
-                Ok(read) => events.extend(read.iter().filter_map(|raw| meaning(raw.wd, raw.mask))),
+                Ok(read) => events.extend(read.iter().map(meaning)),
                 Err(Errno::EAGAIN) => break,
                 Err(Errno::EINTR) => {}
                 Err(error) => return Err(error.into()),
@@ -94,19 +96,25 @@ impl Watcher {
     }
 }
 
-fn meaning(wd: WatchDescriptor, mask: AddWatchFlags) -> Option<WatchEvent> {
-    let has = |flag| mask.intersects(flag);
-    let id = WatchId(wd);
-    Some(if has(AddWatchFlags::IN_Q_OVERFLOW) {
+const OWN: AddWatchFlags = AddWatchFlags::IN_CREATE
+    .union(AddWatchFlags::IN_DELETE)
+    .union(AddWatchFlags::IN_MOVE);
+
+fn meaning(raw: &InotifyEvent) -> WatchEvent {
+    let has = |flag| raw.mask.intersects(flag);
+    let id = WatchId(raw.wd);
+    if has(AddWatchFlags::IN_Q_OVERFLOW) {
         WatchEvent::Lost
     } else if has(AddWatchFlags::IN_IGNORED) {
         // Comes after removal, unmount, and our own `remove`.
         WatchEvent::Gone(id)
     } else if has(AddWatchFlags::IN_MOVE_SELF) {
         WatchEvent::Moved(id)
+    } else if has(OWN) || raw.name.is_none() {
+        WatchEvent::Names(id)
     } else {
         WatchEvent::Changed(id)
-    })
+    }
 }
 
 #[cfg(test)]
@@ -138,6 +146,8 @@ mod tests {
         assert!(!watcher.wait(Duration::ZERO).unwrap());
         std::fs::write(dir.join("f"), "y").unwrap();
         told(&watcher, |event| *event == WatchEvent::Changed(id));
+        std::fs::write(dir.join("g"), "y").unwrap();
+        told(&watcher, |event| *event == WatchEvent::Names(id));
         std::fs::rename(&dir, tmp.path().join("e")).unwrap();
         told(&watcher, |event| *event == WatchEvent::Moved(id));
         std::fs::remove_dir_all(tmp.path().join("e")).unwrap();

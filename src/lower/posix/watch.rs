@@ -152,7 +152,7 @@ impl Session {
     }
 
     fn in_words(&mut self, told: &[WatchEvent]) -> Events {
-        let (mut changed, mut moved) = (BTreeSet::new(), BTreeSet::new());
+        let [mut changed, mut names, mut moved] = [const { BTreeSet::new() }; 3];
         let mut events = Events {
             session: self.number,
             ..Events::default()
@@ -161,6 +161,10 @@ impl Session {
             // What was forgotten on purpose has no key any more.
             match event {
                 WatchEvent::Changed(id) => changed.extend(self.keys.get(id)),
+                WatchEvent::Names(id) => {
+                    changed.extend(self.keys.get(id));
+                    names.extend(self.keys.get(id));
+                }
                 WatchEvent::Moved(id) => moved.extend(self.keys.get(id)),
                 WatchEvent::Gone(id) => {
                     if let Some(key) = self.keys.remove(id) {
@@ -173,6 +177,7 @@ impl Session {
             }
         }
         events.changed = changed.into_iter().collect();
+        events.names = names.into_iter().collect();
         events.moved = moved.into_iter().collect();
         events
     }
