@@ -102,6 +102,8 @@ impl From<&Seen> for Stat {
 /// What the mount needs to know about itself.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
+    /// Where it is mounted.
+    pub mountpoint: std::path::PathBuf,
     /// The state directory, as the root's `user.drift.state-dir` tells it.
     pub state_dir: std::path::PathBuf,
     /// Serve no extended attributes besides our own (`-o noxattr`).

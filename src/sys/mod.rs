@@ -10,6 +10,7 @@ mod control_socket;
 mod copy;
 pub mod dir;
 pub mod errno;
+mod executed;
 mod file;
 pub mod flags;
 mod hash;
@@ -38,6 +39,7 @@ pub use control_socket::{
 };
 pub use copy::{CopyError, copy_hashed, forget_cached, hash_beating};
 pub use dir::symlink_in;
+pub use executed::is_executed;
 pub use file::{
     FileStat, chmod, create_at, link_at, list_at, make_dir_at, open_at, open_dir, rename_at,
     stat_at, stat_of, sync, unlink_at,
