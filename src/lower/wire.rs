@@ -1,12 +1,13 @@
 //! What goes between the daemon and its agent: every call of [`Lower`] as a value, and every answer.
 
 use std::fs::File;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Attempt, AttemptState, Done, Expect, Fetched, Lower, LowerError, New, Packed, Probe,
-    SetAttrs, Slot,
+    Answer, Attempt, AttemptState, Done, Events, Expect, Fetched, Lower, LowerError, New, Packed,
+    Probe, SetAttrs, Slot, Watch, Watched,
 };
 use crate::model::{Listing, Name, Observed, RelPath};
 
@@ -27,6 +28,8 @@ pub enum Call {
     Attempt,
     Fence,
     End,
+    Watch,
+    Events,
 }
 
 impl Call {
@@ -46,6 +49,8 @@ impl Call {
             Call::Attempt => "attempt",
             Call::Fence => "fence",
             Call::End => "end",
+            Call::Watch => "watch",
+            Call::Events => "events",
         }
     }
 
@@ -53,7 +58,13 @@ impl Call {
     pub fn changes(self) -> bool {
         !matches!(
             self,
-            Call::Probe | Call::List | Call::Look | Call::Read | Call::Attempt
+            Call::Probe
+                | Call::List
+                | Call::Look
+                | Call::Read
+                | Call::Attempt
+                | Call::Watch
+                | Call::Events
         )
     }
 }
@@ -113,6 +124,11 @@ pub(super) enum Ask {
         attempt: Attempt,
         retain: Option<String>,
     },
+    Watch {
+        dirs: Vec<Watch>,
+        drop: Vec<u64>,
+    },
+    Events(Duration),
 }
 
 /// One answer.
@@ -127,6 +143,8 @@ pub(super) enum Told {
     Done(Done),
     Observed(Observed),
     State(AttemptState),
+    Watched(Watched),
+    Events(Events),
 }
 
 /// A numbered call.
@@ -163,6 +181,8 @@ impl Ask {
             Ask::Attempt(_) => Call::Attempt,
             Ask::Fence { .. } => Call::Fence,
             Ask::End { .. } => Call::End,
+            Ask::Watch { .. } => Call::Watch,
+            Ask::Events(_) => Call::Events,
         }
     }
 
@@ -229,6 +249,8 @@ impl Ask {
             Ask::End { attempt, retain } => lower
                 .end(*attempt, retain.as_deref())
                 .map(|()| Told::Nothing),
+            Ask::Watch { dirs, drop } => lower.watch(dirs, drop).map(Told::Watched),
+            Ask::Events(wait) => lower.events(*wait).map(Told::Events),
         }
     }
 }
@@ -359,6 +381,15 @@ impl<T: Asked> Lower for T {
     fn end(&self, attempt: Attempt, retain: Option<&str>) -> Answer<()> {
         let retain = retain.map(str::to_string);
         expect_told!(self.ask(Ask::End { attempt, retain }, None), Told::Nothing => ())
+    }
+
+    fn watch(&self, dirs: &[Watch], drop: &[u64]) -> Answer<Watched> {
+        let (dirs, drop) = (dirs.to_vec(), drop.to_vec());
+        expect_told!(self.ask(Ask::Watch { dirs, drop }, None), Told::Watched(done) => done)
+    }
+
+    fn events(&self, wait: Duration) -> Answer<Events> {
+        expect_told!(self.ask(Ask::Events(wait), None), Told::Events(events) => events)
     }
 
     fn renew(&self) {

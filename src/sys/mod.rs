@@ -24,6 +24,7 @@ mod socket;
 mod space;
 mod stat;
 mod state_dir;
+mod watch;
 mod xattrs;
 
 pub use attrs::{set_mode, set_mtime, set_mtime_of, set_owner};
@@ -66,4 +67,5 @@ pub use state_dir::{
     make_private_dir, open_log, open_path, path_xattr, read_small, remove_small, short_hash, spot,
     write_small,
 };
+pub use watch::{WatchEvent, WatchId, Watcher};
 pub use xattrs::{remove_xattr, set_xattr, xattrs_of};
