@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod trees;
+pub mod user;
 
 use std::fs;
 use std::io::{Read, Write};
