@@ -141,6 +141,10 @@ fn a_hostile_tree_of_a_user_is_copied_whole() {
                     "{name}, {to}: {}",
                     first(&expected, &told)
                 );
+                // Sending is what takes long; one of them stands for all.
+                if to.starts_with("mnt") && name != "cp" {
+                    user.sh(&format!("rm -rf {to}"), &rig.root);
+                }
             }
         }
     }
