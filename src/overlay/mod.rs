@@ -102,6 +102,8 @@ impl From<&Seen> for Stat {
 /// What the mount needs to know about itself.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
+    /// Where it is mounted.
+    pub mountpoint: std::path::PathBuf,
     /// The state directory, as the root's `user.drift.state-dir` tells it.
     pub state_dir: std::path::PathBuf,
     /// Serve no extended attributes besides our own (`-o noxattr`).
@@ -148,7 +150,8 @@ impl Overlay {
     /// How long an answer about `dir`, its names and what they name counts: before the server is looked at again, and
     /// before the kernel asks again.
     pub fn fresh_for(&self, dir: Ino) -> Duration {
-        self.fresh.lasts(dir, &self.link)
+        let told = self.fetch.watched_for(dir);
+        told.unwrap_or_else(|| self.fresh.lasts(dir, &self.link))
     }
 
     /// How long the kernel may keep the attributes of a node: as long as an answer about its directory counts.
