@@ -50,6 +50,7 @@ impl Overlay {
                 ..SetAttrs::default()
             };
             self.tree.set_attrs(ino, &set, false, who)?;
+            self.changed_more(ino);
         }
         Ok(())
     }

@@ -103,8 +103,9 @@ impl Core {
             let pin = self.table.pin(target.ino);
             let _alone = pin.alone();
             let mut leaving = self.prepare_leaving(&pin)?;
-            self
-                .write_for(who, |txn| self.replace_in(txn, from, to, target, &mut leaving, who))?;
+            self.write_for(who, |txn| {
+                self.replace_in(txn, from, to, target, &mut leaving, who)
+            })?;
             leaving
         };
         if node.attrs.kind == Kind::File && node.bytes == Bytes::Here && !node.durable {

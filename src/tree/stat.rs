@@ -1,6 +1,7 @@
 //! Looking.
 
 use super::commit::Core;
+use super::live::OpenNode;
 use super::{Result, Seen, Tree, TreeError, io};
 use crate::meta::{Entry, Node, Rows};
 use crate::model::{Bytes, Cookie, Dirty, Ino, Kind, Name};
@@ -84,6 +85,21 @@ impl Tree {
         rows.into_iter()
             .map(|(entry, node)| Ok((entry, self.core.see(node)?)))
             .collect()
+    }
+
+    /// True when a handle of the node is open for writing.
+    pub fn has_writer(&self, ino: Ino) -> bool {
+        self.core.table.is(ino, OpenNode::has_writer)
+    }
+
+    /// True when the kernel was told of a node and did not forget it.
+    pub fn is_referenced(&self, ino: Ino) -> bool {
+        self.core.table.is_referenced(ino)
+    }
+
+    /// Every node the kernel was told of and did not forget.
+    pub fn referenced(&self) -> Vec<Ino> {
+        self.core.table.referenced()
     }
 
     /// The directory a directory lies in (`..`); root for the root.

@@ -14,4 +14,5 @@ mod offline;
 mod push_modes;
 mod restarts;
 mod special;
+mod warm;
 mod watched;
