@@ -9,9 +9,10 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::cache::{Cache, Changed, Pending};
 use super::codec::sql;
-use super::rows::{Db, Rows};
+use super::rows::{Db, Node, Rows};
 use super::txn::{State, WriteTxn};
 use super::{first, schema};
+use crate::model::Ino;
 use crate::sys;
 
 /// Why the database did not do it.
@@ -111,6 +112,16 @@ impl Meta {
     /// Nodes and names kept in memory now.
     pub fn kept_in_memory(&self) -> (usize, usize) {
         self.cache.size()
+    }
+
+    /// The 512-byte blocks of a clean live file, if somebody noted them since its row changed.
+    pub fn known_blocks(&self, ino: Ino) -> Option<u64> {
+        self.cache.blocks(ino)
+    }
+
+    /// Notes the blocks of a live file, in memory only.
+    pub fn note_blocks(&self, node: &Node, blocks: u64) {
+        self.cache.note_blocks(node, blocks);
     }
 
     /// Reads a few rows of one moment, from memory where they are there. Commits wait until `work` ends: so it must be
@@ -257,6 +268,9 @@ impl Meta {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(&self.file, flags).map_err(sql("open its file"))?;
         db.set_prepared_statement_cache_capacity(64);
+        // What is asked for often is kept as rows.
+        db.execute_batch("PRAGMA cache_size = -1024")
+            .map_err(sql("open its file"))?;
         db.busy_timeout(BUSY).map_err(sql("open its file"))?;
         Ok(db)
     }
@@ -300,10 +314,16 @@ pub(super) fn io(what: &'static str) -> impl Fn(std::io::Error) -> MetaError {
     }
 }
 
+/// Bytes of the log at which it is written back.
+const LOG: i64 = 16 << 20;
+
 fn configure(db: &Connection) -> Result<(), MetaError> {
     let what = "be set up";
     db.busy_timeout(BUSY).map_err(sql(what))?;
     db.set_prepared_statement_cache_capacity(128);
+    // Counts only for a new file: a transaction touches a few rows on each of many pages, and writes whole pages.
+    db.execute_batch("PRAGMA page_size = 2048")
+        .map_err(sql(what))?;
     let mode: String = db
         .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
         .map_err(sql(what))?;
@@ -314,9 +334,13 @@ fn configure(db: &Connection) -> Result<(), MetaError> {
         });
     }
     // NORMAL: a commit is handed to the kernel and not synced; `flush` is the one place that does.
-    db.execute_batch(
-        "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -16384",
-    )
+    let page: i64 = db
+        .query_row("PRAGMA page_size", [], |row| row.get(0))
+        .map_err(sql(what))?;
+    db.execute_batch(&format!(
+        "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = {}; PRAGMA cache_size = -8192",
+        LOG / page.max(512)
+    ))
     .map_err(sql(what))
 }
 

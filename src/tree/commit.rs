@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use super::barrier::Barrier;
+use super::clearing::Clearing;
 use super::live::Table;
 use super::record::Programs;
 use super::room::Room;
@@ -33,6 +34,7 @@ pub(super) struct Core {
     /// Sealed objects that nothing named at the last sweep.
     pub(super) suspects: Mutex<HashSet<ObjectId>>,
     pub(super) barrier: Barrier,
+    pub(super) clearing: Arc<Clearing>,
     pub(super) room: Room,
     pub(super) programs: Programs,
     /// Who wants to know what is shown differently by changes nobody asked for through the mount.
@@ -59,6 +61,7 @@ impl Core {
             held: Mutex::default(),
             suspects: Mutex::default(),
             barrier: Barrier::default(),
+            clearing: Arc::default(),
             room: Room::default(),
             programs: Programs::default(),
             told: OnceLock::new(),

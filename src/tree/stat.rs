@@ -14,9 +14,17 @@ impl Core {
         }
         let mut blocks = node.attrs.size.div_ceil(512);
         if node.bytes == Bytes::Here {
+            // Of a clean file the row holds whatever its live file says, and only its blocks are to be known.
+            let clean = !node.dirty.has(Dirty::BYTES) && node.nlink > 0;
+            if clean && let Some(blocks) = self.meta.known_blocks(node.ino) {
+                return Ok(Seen { node, blocks });
+            }
             let live = self.objects.live_stat(node.ino);
             if let Some((stat, used)) = live.map_err(io("looking at a file"))? {
                 blocks = used;
+                if clean {
+                    self.meta.note_blocks(&node, used);
+                }
                 // No stat in the row: the live file is about to be replaced.
                 let written = node.live_stat.is_some_and(|known| known != stat);
                 if written && (node.dirty.has(Dirty::BYTES) || node.nlink == 0) {

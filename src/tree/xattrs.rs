@@ -6,10 +6,15 @@ use super::room::ROWS;
 use super::seal::SGID;
 use super::{Result, SetXattr, Tree, TreeError};
 use crate::meta::Node;
-use crate::model::{Dirty, Ino, Kind, Who};
+use crate::model::{Dirty, Ino, Kind, Who, Xattrs};
 use crate::sys;
 
 impl Tree {
+    /// The extended attributes of a node.
+    pub fn xattrs(&self, ino: Ino) -> Result<Xattrs> {
+        Ok(self.core.row(ino)?.xattrs)
+    }
+
     /// Sets an extended attribute.
     pub fn set_xattr(
         &self,

@@ -118,6 +118,17 @@ impl Cache {
         }
     }
 
+    /// What [`Cache::note_blocks`] noted of the row as it is.
+    pub(super) fn blocks(&self, ino: Ino) -> Option<u64> {
+        let blocks = self.table().row(ino.0)?.blocks;
+        blocks.checked_sub(1).map(u64::from)
+    }
+
+    /// Notes how many blocks the live file of a row has; forgotten when the row changes.
+    pub(super) fn note_blocks(&self, node: &Node, blocks: u64) {
+        self.table_mut().note_blocks(node, blocks);
+    }
+
     pub(super) fn entry(&self, parent: Ino, name: &Name) -> Known<Option<Entry>> {
         let table = self.table();
         match table.dir(parent.0) {

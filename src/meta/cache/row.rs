@@ -29,6 +29,8 @@ pub(in crate::meta) struct Row {
     pub(super) kind: Kind,
     bytes: Bytes,
     durable: bool,
+    /// One more than the 512-byte blocks its live file has; 0: not asked yet.
+    pub(super) blocks: u32,
     rest: Option<Box<Rest>>,
 }
 
@@ -74,6 +76,7 @@ impl Row {
             kind: a.kind,
             bytes: node.bytes,
             durable: node.durable,
+            blocks: 0,
             rest: (!plain).then(|| {
                 Box::new(Rest {
                     target: node.target.clone(),
@@ -146,6 +149,7 @@ impl Row {
             kind: Kind::File,
             bytes: Bytes::Absent,
             durable: false,
+            blocks: 0,
             rest: None,
         }
     }

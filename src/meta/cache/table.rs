@@ -7,7 +7,7 @@ use super::dir::{Dir, Ent};
 use super::index::Index;
 use super::pending::Pending;
 use super::row::Row;
-use crate::meta::Entry;
+use crate::meta::{Entry, Node};
 use crate::model::{Cookie, Epoch, Ino, Kind, Name};
 
 /// A directory that was asked for single names this often is read as a whole, however large it is.
@@ -118,6 +118,15 @@ impl Table {
             && self.nodes[at].has_one_name()
         {
             self.nodes[at].home = home;
+        }
+    }
+
+    /// Notes the blocks of a row, unless it is another by now.
+    pub(super) fn note_blocks(&mut self, node: &Node, blocks: u64) {
+        if let (Some(at), Ok(blocks)) = (self.place(node.ino.0), u32::try_from(blocks + 1))
+            && self.nodes[at].unpack() == *node
+        {
+            self.nodes[at].blocks = blocks;
         }
     }
 
