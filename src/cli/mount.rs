@@ -40,6 +40,9 @@ pub(super) struct Args {
     /// Longest pause between two looks whether an unreachable server is back
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     probe: u64,
+    /// How many files and directories are kept in memory, about 300 bytes each; what is not is read from the disk
+    #[arg(long, value_name = "N", default_value_t = 250_000, value_parser = clap::value_parser!(u32).range(1000..=100_000_000))]
+    inode_cache: u32,
     /// Started by another driftfs, which waits for a report
     #[arg(long, hide = true)]
     detached: bool,
@@ -74,6 +77,7 @@ pub(super) fn run(args: &Args, out: &Out) -> Outcome {
             Push::Manual => PushMode::Manual,
         },
         probe: std::time::Duration::from_secs(args.probe),
+        inode_cache: args.inode_cache,
     };
     if args.detached {
         daemon::run_detached(&mounting).map_err(failure)?;

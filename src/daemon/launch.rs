@@ -28,6 +28,8 @@ pub struct Mounting {
     pub push: PushMode,
     /// Longest pause between two probes.
     pub probe: Duration,
+    /// Nodes kept in memory.
+    pub inode_cache: u32,
 }
 
 /// When changes go to the server.
@@ -153,6 +155,8 @@ fn arguments(mounting: &Mounting) -> Vec<OsString> {
         mounting.push.word().into(),
         "--probe".into(),
         mounting.probe.as_secs().to_string().into(),
+        "--inode-cache".into(),
+        mounting.inode_cache.to_string().into(),
     ];
     for option in &mounting.options {
         all.extend(["-o".into(), option.into()]);

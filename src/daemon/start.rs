@@ -172,6 +172,7 @@ fn open_engine(mounting: &Mounting, place: Place) -> Result<Engine, StartError> 
         )
     };
     let meta = Arc::new(Meta::open(&place.state).map_err(|error| opening(&error))?);
+    meta.keep_in_memory(mounting.inode_cache as usize);
     belongs(&meta, &place)?;
     let objects = Arc::new(Objects::open(&place.state).map_err(|error| opening(&error))?);
     let gate = Arc::new(Gate::open(meta.clone()).map_err(|error| opening(&error))?);
