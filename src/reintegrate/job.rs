@@ -11,7 +11,7 @@ use super::trouble::{Failure, Stop};
 use super::universe::{Key, Place, Server, Universe, Version};
 use super::world::World;
 use crate::fetch::Stale;
-use crate::model::{Ino, IntentId, Mask, ObjectId, Problem, TxnId};
+use crate::model::{Ino, IntentId, Mask, ObjectId, Observed, Problem, TxnId};
 
 /// Transaction numbers are taken at most this many at a time.
 const NUMBERS: usize = 4096;
@@ -29,6 +29,10 @@ pub struct Job<'a> {
     pub world: World,
     /// Server bytes the scan has read already, sealed.
     pub read: &'a BTreeMap<Key, ObjectId>,
+    /// Objects whose stamp was not base's.
+    pub moved: &'a [Key],
+    /// Server bytes read ahead of the steps that want them, sealed.
+    pub arrived: BTreeMap<Key, Result<(ObjectId, Observed), Stop>>,
     /// What the kernel must forget.
     pub stale: Vec<Stale>,
     /// Server directories whose names we changed.
@@ -58,6 +62,8 @@ impl<'a> Job<'a> {
             universe: &looked.universe,
             world: World::new(&looked.universe),
             read: &looked.read,
+            moved: &looked.moved,
+            arrived: BTreeMap::new(),
             stale: Vec::new(),
             filled: BTreeSet::new(),
             touched: BTreeSet::new(),
@@ -87,7 +93,7 @@ impl<'a> Job<'a> {
             if steps.iter().all(|(_, step)| sends(step)) {
                 self.push_all(&steps)?;
             } else {
-                self.one_by_one(&steps)?;
+                self.at_home(&steps)?;
             }
             if let Some(why) = self.hand.lost.take() {
                 self.hand.on.link.failed(&why);
@@ -98,6 +104,26 @@ impl<'a> Job<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Steps on this side, and those that only move base.
+    fn at_home(&mut self, steps: &[(usize, &Step)]) -> Result<(), Failure> {
+        let is_new =
+            |step: &Step| step.side == Side::Client && matches!(step.action, Action::Make(_));
+        let (new, others): (Vec<_>, Vec<_>) = steps.iter().partition(|(_, step)| is_new(step));
+        if !self.take_all_new(&new) {
+            self.one_by_one(&new)?;
+        } else {
+            for (at, step) in new {
+                self.came_to(at, step, Ok(()))?;
+            }
+        }
+        if let Err(stop) = self.read_ahead(&others)
+            && let Some((at, step)) = others.first()
+        {
+            return self.came_to(*at, step, Err(stop));
+        }
+        self.one_by_one(&others)
     }
 
     fn one_by_one(&mut self, steps: &[(usize, &Step)]) -> Result<(), Failure> {

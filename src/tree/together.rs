@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::commit::locked;
 use super::live::Pin;
-use super::{Result, Tree, TreeError};
-use crate::meta::{MetaError, WriteTxn};
+use super::{Result, Seen, Tree, TreeError};
+use crate::meta::{MetaError, Node, WriteTxn};
 use crate::model::{Ino, ObjectId};
 
 impl Tree {
@@ -35,6 +35,11 @@ impl Tree {
         core.barrier.unknown_objects();
         core.next_generation();
         done
+    }
+
+    /// As [`Tree::stat`], for a row that was just read: what its live file says by now.
+    pub fn as_of_now(&self, row: Node) -> Result<Seen> {
+        self.core.see(row)
     }
 
     /// As [`Tree::release`] for many, of which most are not needed by anybody any more: those go at once, before a flush
