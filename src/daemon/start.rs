@@ -266,6 +266,7 @@ fn serve(engine: &Arc<Engine>) -> Result<control::Server, StartError> {
 
 fn mount(engine: &Arc<Engine>, options: &Options) -> Result<fuse::Mounted, StartError> {
     let settings = Settings {
+        mountpoint: engine.place.mount.clone(),
         state_dir: engine.place.state.clone(),
         noxattr: options.noxattr,
     };

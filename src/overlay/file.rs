@@ -6,6 +6,7 @@ use super::handles::{Body, LiveFile, Open};
 use super::hidden::is_shown;
 use super::{Call, Need, Overlay, OverlayError, Result, Seek, Stat};
 use crate::model::Ino;
+use crate::sys;
 use crate::tree::TreeError;
 
 /// How a file is opened.
@@ -41,6 +42,10 @@ impl Overlay {
             }
             return self.open_shown(call, ino);
         }
+        // The kernel asks nobody about running programs when truncation comes with an open for reading.
+        if how.truncate && !how.write && sys::is_executed(&self.settings.mountpoint, ino.0) {
+            return Err(OverlayError::Running);
+        }
         if let Some(dir) = self.directory_of(ino)? {
             self.look_first(call, dir)?;
         }
@@ -52,6 +57,7 @@ impl Overlay {
             // The kernel leaves this to us when truncation comes with the open.
             self.strip_set_id(ino, call.who)?;
         }
+        self.fetch.used(ino);
         let seen = self.tree.stat(ino)?;
         let stat = Stat::from(&seen);
         let keep_cache = !how.truncate && self.open.is_cached(&stat);
