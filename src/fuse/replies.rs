@@ -1,5 +1,6 @@
 //! Results of operations as replies to the kernel.
 
+use std::fs::File;
 use std::time::Duration;
 
 use fuser::{
@@ -7,6 +8,7 @@ use fuser::{
     ReplyLseek, ReplyOpen, ReplyWrite, ReplyXattr,
 };
 
+use super::backing::Backings;
 use super::convert::file_attr;
 use super::errno::errno;
 use crate::model::{Attrs, Ino, Kind, Time};
@@ -74,23 +76,40 @@ pub(super) fn attr(reply: ReplyAttr, ttl: Duration, result: Result<Stat>) {
 }
 
 /// An opened file, or why not.
-pub(super) fn opened(reply: ReplyOpen, result: Result<Opened>) {
-    match result {
-        Ok(opened) => reply.opened(FileHandle(opened.handle), open_flags(&opened)),
+pub(super) fn opened(reply: ReplyOpen, backings: &Backings, ino: Ino, result: Result<Opened>) {
+    let open = |file: File| reply.open_backing(file);
+    let passed = result.and_then(|opened| Ok((opened, backings.find(ino, &opened, &open)?)));
+    match passed {
+        Ok((opened, Some(backing))) => {
+            let none = FopenFlags::empty();
+            reply.opened_passthrough(FileHandle(opened.handle), none, &backing);
+        }
+        Ok((opened, None)) => reply.opened(FileHandle(opened.handle), open_flags(&opened)),
         Err(error) => reply.error(errno(&error)),
     }
 }
 
 /// A made and opened file, or why not.
-pub(super) fn created(reply: ReplyCreate, ttl: Duration, result: Result<(Stat, Opened)>) {
-    match result {
-        Ok((stat, opened)) => reply.created(
-            &ttl,
-            &file_attr(&stat),
-            GENERATION,
-            FileHandle(opened.handle),
-            open_flags(&opened),
-        ),
+pub(super) fn created(
+    reply: ReplyCreate,
+    backings: &Backings,
+    ttl: Duration,
+    result: Result<(Stat, Opened)>,
+) {
+    let open = |file: File| reply.open_backing(file);
+    let passed = result
+        .and_then(|(stat, opened)| Ok((stat, opened, backings.find(stat.ino, &opened, &open)?)));
+    match passed {
+        Ok((stat, opened, backing)) => {
+            let (attr, handle) = (file_attr(&stat), FileHandle(opened.handle));
+            match backing {
+                Some(backing) => {
+                    let none = FopenFlags::empty();
+                    reply.created_passthrough(&ttl, &attr, GENERATION, handle, none, &backing);
+                }
+                None => reply.created(&ttl, &attr, GENERATION, handle, open_flags(&opened)),
+            }
+        }
         Err(error) => reply.error(errno(&error)),
     }
 }

@@ -12,8 +12,8 @@ mod sealed;
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 
 use crate::model::Hash;
 use crate::sys;
@@ -24,6 +24,16 @@ pub use draft::Draft;
 pub struct Objects {
     root: Arc<File>,
     drafts: AtomicU64,
+    can: OnceLock<Abilities>,
+}
+
+/// What the file system of the state directory can do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Abilities {
+    /// Files share their bytes, so that a copy costs nothing.
+    pub reflink: bool,
+    /// It tells by a lease whether somebody writes a file.
+    pub lease: bool,
 }
 
 impl Objects {
@@ -37,6 +47,7 @@ impl Objects {
         Ok(Objects {
             root: Arc::new(root),
             drafts: AtomicU64::new(1),
+            can: OnceLock::new(),
         })
     }
 
@@ -45,12 +56,28 @@ impl Objects {
         Ok(Objects {
             root: Arc::new(sys::open_dir(dir)?),
             drafts: AtomicU64::new(1),
+            can: OnceLock::new(),
         })
     }
 
     /// The room on the disk that holds the files.
     pub fn disk(&self) -> io::Result<sys::DiskSpace> {
         sys::disk_space_of(&self.root)
+    }
+
+    /// What the file system can do, tried once on drafts.
+    pub fn can(&self) -> Abilities {
+        *self.can.get_or_init(|| self.try_out().unwrap_or_default())
+    }
+
+    fn try_out(&self) -> io::Result<Abilities> {
+        let (from, to) = (self.draft()?, self.draft()?);
+        sys::write_at(from.file(), 0, &[1; 4096])?;
+        Ok(Abilities {
+            reflink: sys::reflink(from.file(), to.file()).is_ok(),
+            // Refused, as it is our own writer; a file system without leases fails.
+            lease: sys::read_lease(from.file()).is_ok(),
+        })
     }
 
     /// BLAKE3 of a whole file.

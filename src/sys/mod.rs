@@ -14,6 +14,7 @@ mod file;
 pub mod flags;
 mod hash;
 mod host;
+mod lease;
 mod mount;
 mod mounts;
 mod positions;
@@ -31,7 +32,7 @@ pub use background::{
 };
 pub use caller::{has_group, is_signalled};
 pub use clock::now;
-pub use clone::{Cloned, clone_file, copy_with_holes};
+pub use clone::{Cloned, clone_file, copy_with_holes, reflink};
 pub use control_socket::{
     connect as connect_control, listen as listen_control, peer_uid, remove as remove_control,
 };
@@ -45,6 +46,7 @@ pub use hash::hash_file;
 pub use host::{
     can_reflink, fuse_device, has_sys_admin, is_root, kernel_release, processors, program_on_path,
 };
+pub use lease::read_lease;
 pub use mount::{FsStat, Mounted, mounted, statfs_of};
 pub use mounts::{FS_TYPE, Holder, Mount, holders, mount_of, mounts, unmount};
 pub use positions::{

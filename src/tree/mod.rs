@@ -10,6 +10,7 @@
 //! | attributes and extended attributes | `attrs.rs`, `xattrs.rs`, access control lists in `acl.rs` |
 //! | looking: stat, lookup, list | `stat.rs` |
 //! | bytes: open, read, write, truncate | `bytes.rs`, `truncate.rs`, `copy.rs` |
+//! | writers nobody sees: passthrough, mappings | `silent.rs` |
 //! | handles and the lock of a node | `live.rs` |
 //! | what must be kept before the first write | `seal.rs` |
 //! | bytes from the server | `incoming.rs`, `replace.rs`, clean or not in `clean.rs` |
@@ -44,6 +45,7 @@ mod rename;
 mod replace;
 mod room;
 mod seal;
+mod silent;
 mod snapshot;
 mod start;
 mod stat;
@@ -56,7 +58,9 @@ mod xattrs;
 use std::sync::Arc;
 
 pub use live::Handle;
-pub use types::{NewNode, RenameMode, Result, Seek, Seen, SetAttrs, SetTime, SetXattr, TreeError};
+pub use types::{
+    HowOpen, NewNode, RenameMode, Result, Seek, Seen, SetAttrs, SetTime, SetXattr, TreeError,
+};
 
 use commit::Core;
 use types::io;

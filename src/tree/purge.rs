@@ -35,6 +35,7 @@ impl Core {
         if pin.is_open() || self.table.is_referenced(ino) {
             return Ok(());
         }
+        let mapped = self.may_be_written(&pin) && !self.is_unwritten(&pin)?;
         self.meta.write(|txn| {
             let node = txn.node(ino)?.ok_or(TreeError::NotFound)?;
             let found = self
@@ -50,7 +51,13 @@ impl Core {
                     needs.base = None;
                 }
                 if needs.any() {
-                    let id = self.seal_live(txn, ino, stat.size)?;
+                    let id = match mapped {
+                        // What is sealed must not change any more.
+                        true => {
+                            self.add_sealed(txn, self.copy_of(&*self.live_file(&pin, false)?)?)?
+                        }
+                        false => self.seal_live(txn, ino, stat.size)?,
+                    };
                     keep_as(txn, &node, needs, id)?;
                 }
             }
