@@ -13,6 +13,7 @@ mod first;
 mod intents;
 mod nodes;
 mod open;
+mod partial;
 mod paths;
 mod records;
 mod rows;
@@ -28,5 +29,6 @@ mod calls_test;
 mod history_test;
 
 pub use open::{Meta, MetaError};
+pub use partial::Partial;
 pub use rows::{BaseNode, Conflict, Entry, Intent, Node, Record, Rows, Sealed, View};
 pub use txn::WriteTxn;

@@ -18,6 +18,7 @@ mod host;
 mod memory;
 mod mount;
 mod mounts;
+mod part;
 mod positions;
 mod process;
 mod socket;
@@ -52,6 +53,7 @@ pub use host::{
 pub use memory::memory_file;
 pub use mount::{FsStat, Mounted, mounted, statfs_of};
 pub use mounts::{FS_TYPE, Holder, Mount, holders, mount_of, mounts, unmount};
+pub use part::copy_part;
 pub use positions::{
     FREEING, allocate, boot_id, copy_at, program_of, read_at, seek_to, set_len, sync_data, write_at,
 };
