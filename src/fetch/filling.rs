@@ -133,7 +133,7 @@ fn ask(inner: &Arc<Inner>, partial: &Partial, from: u64, to: u64) -> Result<bool
     let mask = inner.mask()?;
     let wanted = wanted(inner, partial.ino)?;
     let Some(wanted) = wanted else {
-        partial.change().over = true;
+        end(inner, partial)?;
         return Ok(true);
     };
     let (file, torn) = {
@@ -213,6 +213,30 @@ fn told(inner: &Inner, error: LowerError) -> FetchError {
     }
 }
 
+/// The node has bytes of its own by now: its parts serve nobody.
+fn end(inner: &Inner, partial: &Partial) -> Result<(), FetchError> {
+    partial.change().over = true;
+    keeping::forget(inner, partial)
+}
+
+/// Base moved, as another look told: parts of the old version are not shown under the new size.
+pub(super) fn follow(inner: &Arc<Inner>, ino: Ino) -> Result<(), FetchError> {
+    let Some(partial) = inner.partials.get(ino) else {
+        return Ok(());
+    };
+    let Some(wanted) = wanted(inner, ino)? else {
+        return end(inner, &partial);
+    };
+    let file = {
+        let inside = partial.inside();
+        if inside.base.stamp == wanted.base.stamp {
+            return Ok(());
+        }
+        inside.file.clone()
+    };
+    begin_anew(inner, &partial, Some(&file))
+}
+
 /// The server's file moved: base and the clean live node become what it is now, and its parts begin anew.
 /// `before`: only if nobody else has done it since that file was in use.
 fn begin_anew(
@@ -221,8 +245,7 @@ fn begin_anew(
     before: Option<&Arc<std::fs::File>>,
 ) -> Result<(), FetchError> {
     let Some(wanted) = wanted(inner, partial.ino)? else {
-        partial.change().over = true;
-        return Ok(());
+        return end(inner, partial);
     };
     let seen = inner.lower.look(&wanted.path, true);
     let seen = seen.map_err(|error| told(inner, error))?;
@@ -262,8 +285,7 @@ pub(super) fn finish(inner: &Arc<Inner>, partial: &Partial) -> Result<(), FetchE
     }
     let mask = inner.mask()?;
     let Some(wanted) = wanted(inner, partial.ino)? else {
-        partial.change().over = true;
-        return keeping::forget(inner, partial);
+        return end(inner, partial);
     };
     let seen = inner.lower.look(&wanted.path, true);
     let seen = seen.map_err(|error| told(inner, error))?;
@@ -338,6 +360,9 @@ fn keeper(inner: &Arc<Inner>, partial: &Arc<Partial>) {
             saved = Instant::now();
         }
         if partial.inside().over {
+            if let Err(error) = keeping::forget(inner, partial) {
+                tracing::debug!(ino = %partial.ino, %error, "parts stay until the next start");
+            }
             return;
         }
         if !partial.is_open() {
