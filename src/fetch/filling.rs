@@ -12,7 +12,7 @@ use super::refresh::calm;
 use super::{FetchError, Inner, keeping, pace};
 use crate::lower::{LowerError, PartOf};
 use crate::meta::BaseNode;
-use crate::model::{Bytes, Ino, Kind};
+use crate::model::{Bytes, Ino, Kind, RelPath};
 use crate::sys;
 use crate::tree::TreeError;
 
@@ -73,6 +73,7 @@ pub(super) fn ahead(inner: &Arc<Inner>, partial: &Arc<Partial>, (from, to): (u64
 
 /// Brings everything that is missing and makes the file whole. For those who cannot do with parts.
 pub(super) fn complete(inner: &Arc<Inner>, partial: &Arc<Partial>) -> Result<(), FetchError> {
+    let mut tries = 0;
     loop {
         let gap = {
             let inside = partial.inside();
@@ -95,6 +96,10 @@ pub(super) fn complete(inner: &Arc<Inner>, partial: &Arc<Partial>) -> Result<(),
             }
             None => {
                 finish(inner, partial)?;
+                tries += 1;
+                if !partial.inside().over && partial.inside().busy == 0 && tries > TRIES {
+                    return Err(TreeError::NoBytes(partial.ino).into());
+                }
                 if !partial.inside().over {
                     // Somebody's question is still under way into the same file.
                     partial.pause(Duration::from_millis(10));
@@ -131,8 +136,7 @@ fn bring(inner: &Arc<Inner>, partial: &Partial, from: u64, to: u64) -> Result<()
 /// One question. False when the file moved, and the question has to be asked again.
 fn ask(inner: &Arc<Inner>, partial: &Partial, from: u64, to: u64) -> Result<bool, FetchError> {
     let mask = inner.mask()?;
-    let wanted = wanted(inner, partial.ino)?;
-    let Some(wanted) = wanted else {
+    let Some(path) = path_of(inner, partial)? else {
         end(inner, partial)?;
         return Ok(true);
     };
@@ -145,7 +149,7 @@ fn ask(inner: &Arc<Inner>, partial: &Partial, from: u64, to: u64) -> Result<bool
         clear(&file, from, to);
     }
     let part = PartOf {
-        path: wanted.path.clone(),
+        path,
         at: from,
         len: to - from,
         torn,
@@ -193,6 +197,20 @@ fn ask(inner: &Arc<Inner>, partial: &Partial, from: u64, to: u64) -> Result<bool
         begin_anew(inner, partial, Some(&file))?;
     }
     Ok(false)
+}
+
+/// Where the server has a file; `None` when its node has bytes here. One that lost its name here is still read where
+/// base has it: its removal may not be known there yet.
+fn path_of(inner: &Inner, partial: &Partial) -> Result<Option<RelPath>, FetchError> {
+    let bid = partial.inside().base.bid;
+    inner.tree.meta().read(|rows| {
+        let node = rows.node(partial.ino)?.ok_or(TreeError::NotFound)?;
+        if node.bytes == Bytes::Here {
+            return Ok(None);
+        }
+        let path = inner.elsewhere.path(rows, node.bid.unwrap_or(bid))?;
+        Ok(Some(path.ok_or(FetchError::Gone)?))
+    })
 }
 
 /// Takes away what an earlier version had there: holes of the present one are not written.
@@ -284,8 +302,12 @@ pub(super) fn finish(inner: &Arc<Inner>, partial: &Partial) -> Result<(), FetchE
         }
     }
     let mask = inner.mask()?;
-    let Some(wanted) = wanted(inner, partial.ino)? else {
-        return end(inner, partial);
+    let wanted = match wanted(inner, partial.ino) {
+        Ok(Some(wanted)) => wanted,
+        Ok(None) => return end(inner, partial),
+        // Without a name it is read in parts to its end.
+        Err(FetchError::Tree(TreeError::NoBytes(_))) => return Ok(()),
+        Err(error) => return Err(error),
     };
     let seen = inner.lower.look(&wanted.path, true);
     let seen = seen.map_err(|error| told(inner, error))?;
