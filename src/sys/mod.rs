@@ -15,6 +15,7 @@ mod file;
 pub mod flags;
 mod hash;
 mod host;
+mod image;
 mod memory;
 mod mount;
 mod mounts;
@@ -50,6 +51,7 @@ pub use hash::{hash_bytes, hash_file};
 pub use host::{
     can_reflink, fuse_device, has_sys_admin, is_root, kernel_release, processors, program_on_path,
 };
+pub use image::{image_size, loops_of, make_image, mount_image};
 pub use memory::memory_file;
 pub use mount::{FsStat, Mounted, mounted, statfs_of};
 pub use mounts::{FS_TYPE, Holder, Mount, holders, mount_of, mounts, unmount};

@@ -14,6 +14,7 @@
 //! | what must be kept before the first write | `seal.rs` |
 //! | bytes from the server | `incoming.rs`, many small files at once `placing.rs`, `replace.rs`, clean or not in `clean.rs` |
 //! | snapshots | `snapshot.rs` |
+//! | many nodes in one transaction | `together.rs` |
 //! | order to disk, removing files, what is kept free | `barrier.rs`, `purge.rs`, `room.rs` |
 //! | after an unclean end | `start.rs` |
 //!
@@ -50,6 +51,7 @@ mod start;
 mod stat;
 #[cfg(test)]
 mod testing;
+mod together;
 mod truncate;
 mod types;
 mod xattrs;

@@ -4,6 +4,7 @@
 mod support;
 
 mod basics;
+mod cache_image;
 mod commands;
 mod conflicts;
 mod daemon_alone;
