@@ -25,6 +25,7 @@ const RESTART: Duration = Duration::from_secs(2);
 
 /// Starts all of them.
 pub(super) fn start(engine: &Arc<Engine>) -> io::Result<()> {
+    engine.tree.clear_aside()?;
     spawn("prober", engine, probing::run)?;
     spawn("merger", engine, merge)?;
     spawn("watcher", engine, follow)?;

@@ -4,13 +4,13 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use fuser::{
-    BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags, INodeNo,
-    InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate,
-    ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek,
-    ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, INodeNo, InitFlags,
+    IoctlFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
+    ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen,
+    ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 
 use super::convert::{
@@ -19,6 +19,7 @@ use super::convert::{
 use super::errno::errno;
 use super::parked::guarded;
 use super::replies;
+use super::telling::Telling;
 use super::waits::Waits;
 use crate::model::{Ino, Kind, Name};
 use crate::overlay::{
@@ -40,9 +41,9 @@ impl Adaptor {
         Adaptor { overlay, waits }
     }
 
-    /// How long the kernel may keep what it is told of the names in `dir`.
-    fn ttl(&self, dir: INodeNo) -> Duration {
-        self.overlay.fresh_for(Ino(dir.0))
+    /// For a reply that the kernel may keep; made before anything is read for it.
+    fn telling(&self) -> Telling {
+        Telling::new(&self.overlay)
     }
 
     /// Runs what never waits for the server.
@@ -64,11 +65,11 @@ impl Adaptor {
         new: NewNode,
         reply: ReplyEntry,
     ) {
-        let (ttl, parent, name) = (self.ttl(parent), Ino(parent.0), name.to_owned());
+        let (telling, parent, name) = (self.telling(), Ino(parent.0), Name::from_os(name));
         self.waits.run(
             masked(call(request), umask),
-            move |o, c| o.make(c, parent, &Name::from_os(&name)?, &new),
-            move |result| replies::entry(reply, ttl, result),
+            move |o, c| o.make(c, parent, name.as_ref().map_err(Clone::clone)?, &new),
+            move |result| telling.entry(reply, parent, result),
         );
     }
 }
@@ -103,11 +104,12 @@ impl Filesystem for Adaptor {
     }
 
     fn lookup(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let (ttl, parent, name) = (self.ttl(parent), Ino(parent.0), name.to_owned());
+        let (telling, parent, name) = (self.telling(), Ino(parent.0), Name::from_os(name));
+        let asked = name.clone().ok();
         self.waits.run(
             call(request),
-            move |o, c| o.lookup(c, parent, &Name::from_os(&name)?),
-            move |result| replies::found(reply, ttl, result),
+            move |o, c| o.lookup(c, parent, name.as_ref().map_err(Clone::clone)?),
+            move |result| telling.found(reply, (parent, asked), result),
         );
     }
 
@@ -116,11 +118,11 @@ impl Filesystem for Adaptor {
     }
 
     fn getattr(&self, request: &Request, ino: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
-        let ttl = self.overlay.keep_for(Ino(ino.0));
+        let telling = self.telling();
         self.waits.run(
             call(request),
             move |o, c| o.getattr(c, Ino(ino.0)),
-            move |result| replies::attr(reply, ttl, result),
+            move |result| telling.attributes(reply, result),
         );
     }
 
@@ -138,11 +140,11 @@ impl Filesystem for Adaptor {
             atime: atime.map(set_time),
             mtime: mtime.map(set_time),
         };
-        let ttl = self.overlay.keep_for(Ino(ino.0));
+        let telling = self.telling();
         self.waits.run(
             call(request),
             move |o, c| o.setattr(c, Ino(ino.0), &set),
-            move |result| replies::attr(reply, ttl, result),
+            move |result| telling.attributes(reply, result),
         );
     }
 
@@ -223,11 +225,11 @@ impl Filesystem for Adaptor {
     }
 
     fn link(&self, request: &Request, ino: INodeNo, new_parent: INodeNo, new_name: &OsStr, reply: ReplyEntry) {
-        let (name, ttl) = (new_name.to_owned(), self.ttl(new_parent));
+        let (name, telling, dir) = (new_name.to_owned(), self.telling(), Ino(new_parent.0));
         self.waits.run(
             call(request),
-            move |o, c| o.link(c, Ino(ino.0), Ino(new_parent.0), &Name::from_os(&name)?),
-            move |result| replies::entry(reply, ttl, result),
+            move |o, c| o.link(c, Ino(ino.0), dir, &Name::from_os(&name)?),
+            move |result| telling.entry(reply, dir, result),
         );
     }
 
@@ -244,7 +246,7 @@ impl Filesystem for Adaptor {
         &self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, umask: u32, flags: i32,
         reply: ReplyCreate,
     ) {
-        let (name, ttl, how) = (name.to_owned(), self.ttl(parent), how_to_open(flags));
+        let (name, telling, how) = (name.to_owned(), self.telling(), how_to_open(flags));
         let exclusive = flags & f::O_EXCL != 0;
         self.waits.run(
             masked(open_call(request, flags), umask),
@@ -252,7 +254,7 @@ impl Filesystem for Adaptor {
                 let name = Name::from_os(&name)?;
                 o.create(c, Ino(parent.0), &name, mode & 0o7777, how, exclusive)
             },
-            move |result| replies::created(reply, ttl, result),
+            move |result| telling.created(reply, Ino(parent.0), result),
         );
     }
 
@@ -313,9 +315,9 @@ impl Filesystem for Adaptor {
     fn opendir(&self, request: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
         self.waits.run(
             call(request),
-            move |o, c| o.opendir(c, Ino(ino.0)),
+            move |o, c| Ok((o.opendir(c, Ino(ino.0))?, o.keeps_listing(Ino(ino.0)))),
             move |result| match result {
-                Ok(handle) => reply.opened(FileHandle(handle), FopenFlags::empty()),
+                Ok((handle, keeps)) => reply.opened(FileHandle(handle), replies::dir_flags(keeps)),
                 Err(error) => reply.error(errno(&error)),
             },
         );
@@ -338,9 +340,10 @@ impl Filesystem for Adaptor {
     fn readdirplus(
         &self, request: &Request, ino: INodeNo, fh: FileHandle, offset: u64, mut reply: ReplyDirectoryPlus,
     ) {
-        let ttl = self.ttl(ino);
+        let _answering = self.overlay.answering();
         let mut take = |item: &DirItem| {
             let attr = file_attr(&item.stat);
+            let ttl = self.overlay.keep_at(Ino(ino.0), &item.stat);
             let (ino, name) = (INodeNo(item.stat.ino.0), item_name(item));
             let ttl = replies::keep(&item.stat, ttl);
             !reply.add(ino, item.cookie, name, &ttl, &attr, replies::GENERATION)

@@ -40,7 +40,7 @@ impl Core {
     /// Everything but the size. The caller holds the node's lock alone.
     fn set_row(&self, open: &OpenNode, set: &SetAttrs, who: Who) -> Result<Node> {
         let stat = self.stat_alone(open)?;
-        let stored = self.meta.write(|txn| {
+        let stored = self.write_for(who, |txn| {
             let mut node = txn.node(open.ino)?.ok_or(TreeError::NotFound)?;
             if let Some(stat) = stat
                 && node.bytes == Bytes::Here

@@ -120,9 +120,14 @@ impl Core {
     }
 
     pub(super) fn flush_if_crowded(&self) {
-        if self.barrier.is_crowded()
-            && let Err(error) = self.flush()
-        {
+        if self.barrier.is_crowded() && !self.clearing.take_flush() {
+            self.flush_crowded();
+        }
+    }
+
+    /// Removes the files that wait for a flush.
+    pub(super) fn flush_crowded(&self) {
+        if let Err(error) = self.flush() {
             tracing::warn!(%error, "removed files could not be cleared away yet");
         }
     }

@@ -151,6 +151,11 @@ impl Table {
         locked(&self.refs).contains_key(&ino)
     }
 
+    /// Every node the kernel was told of.
+    pub(super) fn referenced(&self) -> Vec<Ino> {
+        locked(&self.refs).keys().copied().collect()
+    }
+
     /// Forgets a node nobody holds any more.
     fn release(&self, node: Arc<OpenNode>) {
         let mut nodes = locked(&self.nodes);

@@ -31,7 +31,7 @@ impl Core {
             return Ok(leaving);
         };
         let stat = live_stat(&file)?;
-        let needed = self.meta.read(|rows| {
+        let needed = self.meta.quick(|rows| {
             let Some(node) = rows.node(pin.ino)? else {
                 return Ok(false);
             };

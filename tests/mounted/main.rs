@@ -16,4 +16,5 @@ mod parts;
 mod push_modes;
 mod restarts;
 mod special;
+mod warm;
 mod watched;
