@@ -28,6 +28,8 @@ pub struct Mounting {
     pub push: PushMode,
     /// Longest pause between two probes.
     pub probe: Duration,
+    /// Keep files in an image of so many bytes.
+    pub cache_image: Option<u64>,
     /// Nodes kept in memory.
     pub inode_cache: u32,
 }
@@ -160,6 +162,9 @@ fn arguments(mounting: &Mounting) -> Vec<OsString> {
     ];
     for option in &mounting.options {
         all.extend(["-o".into(), option.into()]);
+    }
+    if let Some(size) = mounting.cache_image {
+        all.extend(["--cache-image".into(), size.to_string().into()]);
     }
     if let Some(state) = &mounting.state {
         all.extend(["--state".into(), state.into()]);

@@ -15,9 +15,12 @@ mod file;
 pub mod flags;
 mod hash;
 mod host;
+mod image;
+mod lease;
 mod memory;
 mod mount;
 mod mounts;
+mod part;
 mod positions;
 mod process;
 mod socket;
@@ -35,7 +38,7 @@ pub use background::{
 };
 pub use caller::{has_group, is_signalled};
 pub use clock::now;
-pub use clone::{Cloned, clone_file, copy_with_holes};
+pub use clone::{Cloned, clone_file, copy_with_holes, reflink};
 pub use control_socket::{
     connect as connect_control, listen as listen_control, peer_uid, remove as remove_control,
 };
@@ -50,9 +53,12 @@ pub use hash::{hash_bytes, hash_file};
 pub use host::{
     can_reflink, fuse_device, has_sys_admin, is_root, kernel_release, processors, program_on_path,
 };
+pub use image::{image_size, loops_of, make_image, mount_image};
+pub use lease::read_lease;
 pub use memory::memory_file;
 pub use mount::{FsStat, Mounted, mounted, statfs_of};
 pub use mounts::{FS_TYPE, Holder, Mount, holders, mount_of, mounts, unmount};
+pub use part::copy_part;
 pub use positions::{
     FREEING, allocate, boot_id, copy_at, program_of, read_at, seek_to, set_len, sync_data, write_at,
 };
