@@ -11,6 +11,7 @@ mod daemon_life;
 mod hidden;
 mod link_lost;
 mod offline;
+mod passthrough;
 mod push_modes;
 mod restarts;
 mod special;
