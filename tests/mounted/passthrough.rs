@@ -57,7 +57,12 @@ impl Drop for Mapping {
 }
 
 /// Runs `work` while the daemon is stopped; true when it was done without the daemon.
-fn works_alone(rig: &Rig, limit: Duration, work: impl FnOnce() + Send + 'static) -> bool {
+fn works_alone(
+    rig: &Rig,
+    limit: Duration,
+    file: File,
+    work: impl Fn(&File) + Send + 'static,
+) -> bool {
     let pid = rig.pid().expect("a daemon is running") as i32;
     // Not by a program: starting one closes our files of this mount in its name, and would wait for the stopped daemon.
     // SAFETY: kill takes numbers.
@@ -65,7 +70,8 @@ fn works_alone(rig: &Rig, limit: Duration, work: impl FnOnce() + Send + 'static)
     let (tell, told) = mpsc::channel();
     signal(libc::SIGSTOP);
     let worker = std::thread::spawn(move || {
-        work();
+        work(&file);
+        // The close comes after it: that one is the daemon's business.
         let _ = tell.send(());
     });
     let alone = told.recv_timeout(limit).is_ok();
@@ -107,9 +113,9 @@ fn reads_and_writes_need_no_daemon() {
     let copy = file.try_clone().unwrap();
     // At the first write after a look at the file the kernel asks for `security.capability`.
     file.write_all_at(b"first", 0).unwrap();
-    assert!(works_alone(&rig, LONG, move || {
-        copy.write_all_at(b"EDITED", 0).unwrap();
-        assert_eq!(text(&copy), "EDITED");
+    assert!(works_alone(&rig, LONG, copy, |file| {
+        file.write_all_at(b"EDITED", 0).unwrap();
+        assert_eq!(text(file), "EDITED");
     }));
     drop(file);
     assert_eq!(read(rig.mnt.join("f")), "EDITED");
@@ -128,14 +134,14 @@ fn files_whose_writes_take_something_away_and_mounts_without_it_are_served() {
     let f = rig.mnt.join("f");
     fs::set_permissions(&f, fs::Permissions::from_mode(0o4755)).unwrap();
     let (one, limit) = (both(&f), Duration::from_millis(500));
-    assert!(!works_alone(&rig, limit, move || one
+    assert!(!works_alone(&rig, limit, one, |one| one
         .write_all_at(b"1", 0)
         .unwrap()));
     fs::set_permissions(&f, fs::Permissions::from_mode(0o755)).unwrap();
     rig.umount().ok();
     rig.mount(&["--push", "manual", "-o", "nopassthrough"]).ok();
     let two = both(&f);
-    assert!(!works_alone(&rig, limit, move || two
+    assert!(!works_alone(&rig, limit, two, |two| two
         .write_all_at(b"2", 1)
         .unwrap()));
     assert_eq!(read(&f), "12reed");
