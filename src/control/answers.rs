@@ -59,6 +59,9 @@ pub struct Status {
     pub push: String,
     /// Directories whose names are not known here yet.
     pub unlisted: usize,
+    /// Directories that need not be looked at because the server's file system tells of changes in them.
+    #[serde(default)]
+    pub watched: usize,
 }
 
 /// State of the link.
@@ -102,6 +105,9 @@ impl Changes {
 pub struct Cache {
     /// Bytes on disk.
     pub bytes: u64,
+    /// Bytes the image they are in can grow to, if they are in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<u64>,
 }
 
 /// A path and a sentence.

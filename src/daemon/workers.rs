@@ -30,8 +30,10 @@ const RESTART: Duration = Duration::from_secs(2);
 
 /// Starts all of them.
 pub(super) fn start(engine: &Arc<Engine>) -> io::Result<()> {
+    engine.tree.clear_aside()?;
     spawn("prober", engine, probing::run)?;
     spawn("merger", engine, merge)?;
+    spawn("watcher", engine, follow)?;
     spawn("names", engine, walk)?;
     spawn("written", engine, watch_writers)
 }
@@ -94,6 +96,11 @@ fn unasked(engine: &Engine) -> Mode {
         PushMode::Manual => Mode::Pull,
         PushMode::Auto | PushMode::Close => Mode::Sync,
     }
+}
+
+/// Listens to what the lower tells of changes.
+fn follow(engine: &Engine) {
+    engine.fetch.follow(&|| !engine.bell.is_ended());
 }
 
 /// Brings the names of the whole tree, so that they are known when the link goes.

@@ -21,6 +21,10 @@ pub(super) enum Job {
     Refresh(Ino),
     /// The new bytes of a file whose old ones are here.
     Pull(Ino),
+    /// A piece of a large file, by its number.
+    Piece(Ino, u64),
+    /// Small files that somebody may ask for soon; each batch has a number of its own.
+    Ahead(u64),
 }
 
 /// The questions under way.
@@ -55,6 +59,15 @@ impl Flights {
         job: Job,
         work: impl FnOnce() -> Result<(), FetchError> + Send + 'static,
     ) -> Arc<Flight> {
+        self.join_knowing(job, move |_| work())
+    }
+
+    /// The same for work that gives its own flight to those who wait for a part of it.
+    pub(super) fn join_knowing(
+        &self,
+        job: Job,
+        work: impl FnOnce(&Arc<Flight>) -> Result<(), FetchError> + Send + 'static,
+    ) -> Arc<Flight> {
         let flight = Arc::new(Flight {
             state: Mutex::default(),
             landed: Condvar::new(),
@@ -77,7 +90,7 @@ impl Flights {
             .name("fetch".into())
             .spawn(move || {
                 let mut landing = landing;
-                landing.result = Some(work());
+                landing.result = Some(work(&landing.flight));
             });
         if let Err(error) = started {
             tracing::warn!("no thread for {job:?}: {error}");
@@ -106,6 +119,24 @@ impl Flights {
         flight: &Flight,
         deadline: Instant,
     ) -> Option<Result<(), FetchError>> {
+        self.wait_until(flight, deadline, true)
+    }
+
+    /// The same for a caller whose short patience says nothing about the lower.
+    pub(super) fn wait_briefly(
+        &self,
+        flight: &Flight,
+        deadline: Instant,
+    ) -> Option<Result<(), FetchError>> {
+        self.wait_until(flight, deadline, false)
+    }
+
+    fn wait_until(
+        &self,
+        flight: &Flight,
+        deadline: Instant,
+        telling: bool,
+    ) -> Option<Result<(), FetchError>> {
         let mut state = lock(&flight.state);
         loop {
             if let Some(result) = &state.result {
@@ -113,7 +144,7 @@ impl Flights {
             }
             let now = Instant::now();
             if now >= deadline {
-                if !std::mem::replace(&mut state.overdue, true) {
+                if telling && !std::mem::replace(&mut state.overdue, true) {
                     self.shared.overdue.fetch_add(1, Ordering::Relaxed);
                 }
                 return None;

@@ -4,13 +4,13 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use fuser::{
-    BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags, INodeNo,
-    InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate,
-    ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek,
-    ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, INodeNo, InitFlags,
+    IoctlFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
+    ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen,
+    ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 
 use super::backing::Backings;
@@ -20,6 +20,7 @@ use super::convert::{
 use super::errno::errno;
 use super::parked::guarded;
 use super::replies;
+use super::telling::Telling;
 use super::waits::Waits;
 use crate::model::{Ino, Kind, Name};
 use crate::overlay::{
@@ -49,8 +50,9 @@ impl Adaptor {
         }
     }
 
-    fn ttl(&self) -> Duration {
-        self.overlay.fresh_for()
+    /// For a reply that the kernel may keep; made before anything is read for it.
+    fn telling(&self) -> Telling {
+        Telling::new(&self.overlay)
     }
 
     /// Runs what never waits for the server.
@@ -72,11 +74,11 @@ impl Adaptor {
         new: NewNode,
         reply: ReplyEntry,
     ) {
-        let (parent, name, ttl) = (Ino(parent.0), name.to_owned(), self.ttl());
+        let (telling, parent, name) = (self.telling(), Ino(parent.0), Name::from_os(name));
         self.waits.run(
             masked(call(request), umask),
-            move |o, c| o.make(c, parent, &Name::from_os(&name)?, &new),
-            move |result| replies::entry(reply, ttl, result),
+            move |o, c| o.make(c, parent, name.as_ref().map_err(Clone::clone)?, &new),
+            move |result| telling.entry(reply, parent, result),
         );
     }
 }
@@ -118,11 +120,12 @@ impl Filesystem for Adaptor {
     }
 
     fn lookup(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let (parent, name, ttl) = (Ino(parent.0), name.to_owned(), self.ttl());
+        let (telling, parent, name) = (self.telling(), Ino(parent.0), Name::from_os(name));
+        let asked = name.clone().ok();
         self.waits.run(
             call(request),
-            move |o, c| o.lookup(c, parent, &Name::from_os(&name)?),
-            move |result| replies::found(reply, ttl, result),
+            move |o, c| o.lookup(c, parent, name.as_ref().map_err(Clone::clone)?),
+            move |result| telling.found(reply, (parent, asked), result),
         );
     }
 
@@ -131,11 +134,11 @@ impl Filesystem for Adaptor {
     }
 
     fn getattr(&self, request: &Request, ino: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
-        let ttl = self.ttl();
+        let telling = self.telling();
         self.waits.run(
             call(request),
             move |o, c| o.getattr(c, Ino(ino.0)),
-            move |result| replies::attr(reply, ttl, result),
+            move |result| telling.attributes(reply, result),
         );
     }
 
@@ -153,11 +156,11 @@ impl Filesystem for Adaptor {
             atime: atime.map(set_time),
             mtime: mtime.map(set_time),
         };
-        let ttl = self.ttl();
+        let telling = self.telling();
         self.waits.run(
             call(request),
             move |o, c| o.setattr(c, Ino(ino.0), &set),
-            move |result| replies::attr(reply, ttl, result),
+            move |result| telling.attributes(reply, result),
         );
     }
 
@@ -238,11 +241,11 @@ impl Filesystem for Adaptor {
     }
 
     fn link(&self, request: &Request, ino: INodeNo, new_parent: INodeNo, new_name: &OsStr, reply: ReplyEntry) {
-        let (name, ttl) = (new_name.to_owned(), self.ttl());
+        let (name, telling, dir) = (new_name.to_owned(), self.telling(), Ino(new_parent.0));
         self.waits.run(
             call(request),
-            move |o, c| o.link(c, Ino(ino.0), Ino(new_parent.0), &Name::from_os(&name)?),
-            move |result| replies::entry(reply, ttl, result),
+            move |o, c| o.link(c, Ino(ino.0), dir, &Name::from_os(&name)?),
+            move |result| telling.entry(reply, dir, result),
         );
     }
 
@@ -259,7 +262,7 @@ impl Filesystem for Adaptor {
         &self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, umask: u32, flags: i32,
         reply: ReplyCreate,
     ) {
-        let (name, ttl, how) = (name.to_owned(), self.ttl(), how_to_open(flags));
+        let (name, telling, how) = (name.to_owned(), self.telling(), how_to_open(flags));
         let exclusive = flags & f::O_EXCL != 0;
         let backings = Arc::clone(&self.backings);
         self.waits.run(
@@ -268,16 +271,19 @@ impl Filesystem for Adaptor {
                 let name = Name::from_os(&name)?;
                 o.create(c, Ino(parent.0), &name, mode & 0o7777, how, exclusive)
             },
-            move |result| replies::created(reply, &backings, ttl, result),
+            move |result| telling.created(reply, &backings, Ino(parent.0), result),
         );
     }
 
     fn read(
-        &self, request: &Request, _ino: INodeNo, fh: FileHandle, offset: u64, size: u32, _flags: OpenFlags,
+        &self, request: &Request, _ino: INodeNo, fh: FileHandle, offset: u64, size: u32, flags: OpenFlags,
         _lock_owner: Option<LockOwner>, reply: ReplyData,
     ) {
-        let result = self.now(request, |o, c| o.read(c, fh.0, offset, size as usize));
-        replies::bytes(reply, result);
+        self.waits.run(
+            open_call(request, flags.0),
+            move |o, c| o.read(c, fh.0, offset, size as usize),
+            move |result| replies::bytes(reply, result),
+        );
     }
 
     fn write(
@@ -288,8 +294,19 @@ impl Filesystem for Adaptor {
         let from_pages = write_flags.contains(WriteFlags::FUSE_WRITE_CACHE);
         let append = flags.0 & f::O_APPEND != 0 && !from_pages;
         let kill = write_flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID);
-        let result = self.now(request, |o, c| o.write(c, fh.0, offset, data, append, kill));
-        replies::written(reply, result.map(|count| count as u64));
+        let call = open_call(request, flags.0);
+        match guarded(|| self.overlay.write(&call, fh.0, offset, data, append, kill)) {
+            // Only one that has to wait is worth a copy of its data.
+            Err(OverlayError::Wait(_)) => {
+                let data = data.to_vec();
+                self.waits.run(
+                    call,
+                    move |o, c| o.write(c, fh.0, offset, &data, append, kill),
+                    move |result| replies::written(reply, result.map(|count| count as u64)),
+                );
+            }
+            done => replies::written(reply, done.map(|count| count as u64)),
+        }
     }
 
     fn flush(&self, request: &Request, _ino: INodeNo, fh: FileHandle, _lock_owner: LockOwner, reply: ReplyEmpty) {
@@ -317,9 +334,9 @@ impl Filesystem for Adaptor {
     fn opendir(&self, request: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
         self.waits.run(
             call(request),
-            move |o, c| o.opendir(c, Ino(ino.0)),
+            move |o, c| Ok((o.opendir(c, Ino(ino.0))?, o.keeps_listing(Ino(ino.0)))),
             move |result| match result {
-                Ok(handle) => reply.opened(FileHandle(handle), FopenFlags::empty()),
+                Ok((handle, keeps)) => reply.opened(FileHandle(handle), replies::dir_flags(keeps)),
                 Err(error) => reply.error(errno(&error)),
             },
         );
@@ -342,9 +359,10 @@ impl Filesystem for Adaptor {
     fn readdirplus(
         &self, request: &Request, ino: INodeNo, fh: FileHandle, offset: u64, mut reply: ReplyDirectoryPlus,
     ) {
-        let ttl = self.ttl();
+        let _answering = self.overlay.answering();
         let mut take = |item: &DirItem| {
             let attr = file_attr(&item.stat);
+            let ttl = self.overlay.keep_at(Ino(ino.0), &item.stat);
             let (ino, name) = (INodeNo(item.stat.ino.0), item_name(item));
             let ttl = replies::keep(&item.stat, ttl);
             !reply.add(ino, item.cookie, name, &ttl, &attr, replies::GENERATION)
@@ -423,8 +441,11 @@ impl Filesystem for Adaptor {
         &self, request: &Request, _ino: INodeNo, fh: FileHandle, offset: u64, length: u64, mode: i32,
         reply: ReplyEmpty,
     ) {
-        let result = self.now(request, |o, c| o.allocate(c, fh.0, offset, length, mode));
-        replies::done(reply, result);
+        self.waits.run(
+            call(request),
+            move |o, c| o.allocate(c, fh.0, offset, length, mode),
+            move |result| replies::done(reply, result),
+        );
     }
 
     fn lseek(
@@ -446,7 +467,11 @@ impl Filesystem for Adaptor {
         fh_out: FileHandle, offset_out: u64, len: u64, _flags: CopyFileRangeFlags, reply: ReplyWrite,
     ) {
         let (from, to) = ((fh_in.0, offset_in), (fh_out.0, offset_out));
-        replies::written(reply, self.now(request, |o, c| o.copy(c, from, to, len)));
+        self.waits.run(
+            call(request),
+            move |o, c| o.copy(c, from, to, len),
+            move |result| replies::written(reply, result),
+        );
     }
 }
 

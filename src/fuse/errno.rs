@@ -37,6 +37,7 @@ fn number(error: &OverlayError) -> i32 {
         OverlayError::Name(NameError::TooLong) => e::ENAMETOOLONG,
         OverlayError::Name(NameError::Malformed) => e::EINVAL,
         OverlayError::BadHandle => e::EBADF,
+        OverlayError::Running => e::ETXTBSY,
         OverlayError::PastEnd => e::ENXIO,
         OverlayError::Unsupported(_) => e::EOPNOTSUPP,
         OverlayError::BadValue(_) => e::EINVAL,

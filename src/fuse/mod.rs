@@ -8,6 +8,7 @@ mod notify;
 mod parked;
 mod replies;
 mod session;
+mod telling;
 mod waits;
 
 pub use session::{MountOptions, Mounted, mount};

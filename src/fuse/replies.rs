@@ -4,15 +4,15 @@ use std::fs::File;
 use std::time::Duration;
 
 use fuser::{
-    FileHandle, FopenFlags, Generation, ReplyAttr, ReplyCreate, ReplyData, ReplyEmpty, ReplyEntry,
-    ReplyLseek, ReplyOpen, ReplyWrite, ReplyXattr,
+    BackingId, FileHandle, FopenFlags, Generation, ReplyAttr, ReplyCreate, ReplyData, ReplyEmpty,
+    ReplyEntry, ReplyLseek, ReplyOpen, ReplyWrite, ReplyXattr,
 };
 
 use super::backing::Backings;
 use super::convert::file_attr;
 use super::errno::errno;
 use crate::model::{Attrs, Ino, Kind, Time};
-use crate::overlay::{Opened, OverlayError, Result, Stat, TreeError};
+use crate::overlay::{Opened, OverlayError, Result, Stat};
 use crate::sys;
 
 /// Numbers are never reused, so that there is one generation.
@@ -28,22 +28,19 @@ pub(super) fn keep(stat: &Stat, ttl: Duration) -> Duration {
     }
 }
 
-/// A node, or why not.
-pub(super) fn entry(reply: ReplyEntry, ttl: Duration, result: Result<Stat>) {
-    match result {
-        Ok(stat) => reply.entry(&keep(&stat, ttl), &file_attr(&stat), GENERATION),
-        Err(error) => reply.error(errno(&error)),
-    }
+/// A node.
+pub(super) fn entry(reply: ReplyEntry, ttl: Duration, stat: &Stat) {
+    reply.entry(&keep(stat, ttl), &file_attr(stat), GENERATION);
 }
 
-/// A node, a certain "there is none" that the kernel may keep for `ttl`, or why not.
-pub(super) fn found(reply: ReplyEntry, ttl: Duration, result: Result<Stat>) {
-    match result {
-        Err(OverlayError::Tree(TreeError::NotFound)) => {
-            reply.entry(&ttl, &file_attr(&nothing()), GENERATION);
-        }
-        other => entry(reply, ttl, other),
-    }
+/// Why there is no node.
+pub(super) fn refused_entry(reply: ReplyEntry, error: &OverlayError) {
+    reply.error(errno(error));
+}
+
+/// Nothing is there, and the kernel may keep that for `ttl`.
+pub(super) fn missing(reply: ReplyEntry, ttl: Duration) {
+    reply.entry(&ttl, &file_attr(&nothing()), GENERATION);
 }
 
 /// Number 0 tells the kernel that there is nothing of that name.
@@ -67,12 +64,14 @@ fn nothing() -> Stat {
     }
 }
 
-/// Attributes, or why not.
-pub(super) fn attr(reply: ReplyAttr, ttl: Duration, result: Result<Stat>) {
-    match result {
-        Ok(stat) => reply.attr(&keep(&stat, ttl), &file_attr(&stat)),
-        Err(error) => reply.error(errno(&error)),
-    }
+/// Attributes.
+pub(super) fn attr(reply: ReplyAttr, ttl: Duration, stat: &Stat) {
+    reply.attr(&keep(stat, ttl), &file_attr(stat));
+}
+
+/// Why there are no attributes.
+pub(super) fn refused_attr(reply: ReplyAttr, error: &OverlayError) {
+    reply.error(errno(error));
 }
 
 /// An opened file, or why not.
@@ -89,34 +88,41 @@ pub(super) fn opened(reply: ReplyOpen, backings: &Backings, ino: Ino, result: Re
     }
 }
 
-/// A made and opened file, or why not.
+/// A made and opened file.
 pub(super) fn created(
     reply: ReplyCreate,
-    backings: &Backings,
     ttl: Duration,
-    result: Result<(Stat, Opened)>,
+    stat: &Stat,
+    opened: &Opened,
+    backing: Option<&BackingId>,
 ) {
-    let open = |file: File| reply.open_backing(file);
-    let passed = result
-        .and_then(|(stat, opened)| Ok((stat, opened, backings.find(stat.ino, &opened, &open)?)));
-    match passed {
-        Ok((stat, opened, backing)) => {
-            let (attr, handle) = (file_attr(&stat), FileHandle(opened.handle));
-            match backing {
-                Some(backing) => {
-                    let none = FopenFlags::empty();
-                    reply.created_passthrough(&ttl, &attr, GENERATION, handle, none, &backing);
-                }
-                None => reply.created(&ttl, &attr, GENERATION, handle, open_flags(&opened)),
-            }
+    let (attr, handle) = (file_attr(stat), FileHandle(opened.handle));
+    match backing {
+        Some(backing) => {
+            let none = FopenFlags::empty();
+            reply.created_passthrough(&ttl, &attr, GENERATION, handle, none, backing);
         }
-        Err(error) => reply.error(errno(&error)),
+        None => reply.created(&ttl, &attr, GENERATION, handle, open_flags(opened)),
     }
+}
+
+/// Why no file was made.
+pub(super) fn refused_create(reply: ReplyCreate, error: &OverlayError) {
+    reply.error(errno(error));
 }
 
 fn open_flags(opened: &Opened) -> FopenFlags {
     if opened.keep_cache {
         FopenFlags::FOPEN_KEEP_CACHE
+    } else {
+        FopenFlags::empty()
+    }
+}
+
+/// `keeps`: the kernel may list the directory from what it has.
+pub(super) fn dir_flags(keeps: bool) -> FopenFlags {
+    if keeps {
+        FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE
     } else {
         FopenFlags::empty()
     }

@@ -43,6 +43,9 @@ pub enum OverlayError {
     /// No such open file.
     #[error("not an open file")]
     BadHandle,
+    /// The file is a program that runs.
+    #[error("a program that runs cannot be emptied")]
+    Running,
     /// Past the end.
     #[error("no data there")]
     PastEnd,

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use crate::model::Ino;
 
 /// Entries above this number are thinned out: those no longer fresh go first.
-const MANY: usize = 4096;
+const MANY: usize = 32_768;
 /// Entries older than this are of no use to anyone.
-const OLD: Duration = Duration::from_secs(10);
+const OLD: Duration = Duration::from_secs(60);
 
 /// When each directory was last looked at.
 #[derive(Default)]
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn memory_stays_bounded() {
         let fresh = Fresh::default();
-        for n in 0..20_000 {
+        for n in 0..100_000 {
             fresh.mark(Ino(n));
         }
         assert!(fresh.looked.lock().unwrap().len() <= MANY);

@@ -26,14 +26,15 @@ mod hidden;
 mod hooks;
 mod lookup;
 mod need;
+mod part;
 mod remove;
 mod rename;
 mod statfs;
+mod told;
 mod views;
 mod why;
 mod xattr;
 
-pub use crate::fetch::Stale;
 pub use crate::meta::MetaError;
 pub use crate::tree::{NewNode, RenameMode, Seek, SetAttrs, SetTime, SetXattr, TreeError};
 pub use dir::DirItem;
@@ -41,6 +42,7 @@ pub use error::{OverlayError, Result};
 pub use file::{HowToOpen, Opened};
 pub use hooks::Hooks;
 pub use need::{Need, given_up};
+pub use told::{Asked, News};
 
 /// Where driftfs keeps its own files in the lower's root; never shown.
 pub const OWN: &[u8] = b".driftfs";
@@ -103,6 +105,8 @@ impl From<&Seen> for Stat {
 /// What the mount needs to know about itself.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
+    /// Where it is mounted.
+    pub mountpoint: std::path::PathBuf,
     /// The state directory, as the root's `user.drift.state-dir` tells it.
     pub state_dir: std::path::PathBuf,
     /// Serve no extended attributes besides our own (`-o noxattr`).
@@ -119,6 +123,7 @@ pub struct Overlay {
     settings: Settings,
     views: views::Views<hidden::Shown>,
     fresh: fresh::Fresh,
+    told: Arc<told::Told>,
     whys: why::Whys,
     open: handles::Handles,
     /// Files may be opened in passthrough: set once the kernel agreed.
@@ -134,6 +139,17 @@ impl Overlay {
         hooks: Hooks,
         settings: Settings,
     ) -> Overlay {
+        let told = Arc::new(told::Told::default());
+        let (news, of, to) = (
+            Arc::clone(&told),
+            Arc::downgrade(&tree),
+            Arc::downgrade(&fetch),
+        );
+        tree.tell(move |changed| {
+            if let (Some(tree), Some(fetch)) = (of.upgrade(), to.upgrade()) {
+                fetch.push_stale(told::stale(&tree, &news, changed));
+            }
+        });
         Overlay {
             variants: Variants::new(Arc::clone(&tree)),
             tree,
@@ -143,26 +159,28 @@ impl Overlay {
             settings,
             views: views::Views::default(),
             fresh: fresh::Fresh::default(),
+            told,
             whys: why::Whys::default(),
             open: handles::Handles::default(),
             passthrough: AtomicBool::new(false),
         }
     }
 
-    /// How long the kernel may answer from its caches.
-    pub fn fresh_for(&self) -> Duration {
-        self.link.fresh_for()
+    /// How long an answer about `dir`, its names and what they name counts: before the server is looked at again, and
+    /// before the kernel asks again.
+    pub fn fresh_for(&self, dir: Ino) -> Duration {
+        let told = self.fetch.watched_for(dir);
+        told.unwrap_or_else(|| self.usual_time())
     }
 
-    /// What the kernel must forget; waits up to `wait` for something.
-    pub fn take_stale(&self, wait: Duration) -> Vec<Stale> {
-        let stale = self.fetch.take_stale(wait);
-        for item in &stale {
-            if let Stale::Node(ino) = item {
-                self.open.forget_content(*ino);
-            }
+    /// How long the kernel may keep the attributes of a node: as long as an answer about its directory counts.
+    pub fn keep_for(&self, ino: Ino) -> Duration {
+        match self.directory_of(ino) {
+            Ok(Some(dir)) => self.fresh_for(dir),
+            // Without a name nobody else can change it.
+            Ok(None) => self.usual_time(),
+            Err(_) => Duration::ZERO,
         }
-        stale
     }
 
     /// The kernel dropped `count` references to a node.

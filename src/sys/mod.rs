@@ -10,22 +10,27 @@ mod control_socket;
 mod copy;
 pub mod dir;
 pub mod errno;
+mod executed;
 mod file;
 pub mod flags;
 mod hash;
 mod host;
+mod image;
 mod lease;
+mod memory;
 mod mount;
 mod mounts;
+mod part;
 mod positions;
 mod process;
 mod socket;
 mod space;
 mod stat;
 mod state_dir;
+mod watch;
 mod xattrs;
 
-pub use attrs::{set_mode, set_mtime, set_owner};
+pub use attrs::{set_mode, set_mtime, set_mtime_of, set_owner};
 pub use background::{
     EndSignals, hold_end_signals, output_within, own_program, read_report, report_pipe,
     settle_down, sleep, spawn_detached, write_report,
@@ -38,17 +43,21 @@ pub use control_socket::{
 };
 pub use copy::{CopyError, copy_hashed, forget_cached, hash_beating};
 pub use dir::symlink_in;
+pub use executed::is_executed;
 pub use file::{
     FileStat, chmod, create_at, link_at, list_at, make_dir_at, open_at, open_dir, rename_at,
     stat_at, stat_of, sync, unlink_at,
 };
-pub use hash::hash_file;
+pub use hash::{hash_bytes, hash_file};
 pub use host::{
     can_reflink, fuse_device, has_sys_admin, is_root, kernel_release, processors, program_on_path,
 };
+pub use image::{image_size, loops_of, make_image, mount_image};
 pub use lease::read_lease;
+pub use memory::memory_file;
 pub use mount::{FsStat, Mounted, mounted, statfs_of};
 pub use mounts::{FS_TYPE, Holder, Mount, holders, mount_of, mounts, unmount};
+pub use part::copy_part;
 pub use positions::{
     FREEING, allocate, boot_id, copy_at, program_of, read_at, seek_to, set_len, sync_data, write_at,
 };
@@ -64,4 +73,5 @@ pub use state_dir::{
     make_private_dir, open_log, open_path, path_xattr, read_small, remove_small, short_hash, spot,
     write_small,
 };
+pub use watch::{WatchEvent, WatchId, Watcher};
 pub use xattrs::{remove_xattr, set_xattr, xattrs_of};

@@ -41,7 +41,7 @@ impl Core {
     /// Everything but the size. The caller holds the node's lock alone.
     fn set_row(&self, open: &OpenNode, set: &SetAttrs, who: Who) -> Result<Node> {
         let looked = self.look_alone(open)?;
-        let stored = self.meta.write(|txn| {
+        let stored = self.write_for(who, |txn| {
             let mut node = txn.node(open.ino)?.ok_or(TreeError::NotFound)?;
             if let Some((before, looked)) = looked
                 && node.bytes == Bytes::Here

@@ -85,9 +85,8 @@ impl Core {
 
     fn flush_waiting(&self, waiting: &mut Waiting) -> Result<()> {
         if self.barrier.ask.swap(false, Ordering::SeqCst) {
-            let rows = self.meta.read(|rows| rows.all_sealed())?;
-            let loose = rows.iter().filter(|row| !row.durable);
-            waiting.sealed.extend(loose.map(|row| row.id));
+            let loose = self.meta.read(|rows| rows.volatile())?;
+            waiting.sealed.extend(loose);
         }
         for ino in waiting.renamed.drain() {
             present(self.objects.sync_live(ino)).map_err(io("syncing a file"))?;
@@ -121,9 +120,14 @@ impl Core {
     }
 
     pub(super) fn flush_if_crowded(&self) {
-        if self.barrier.is_crowded()
-            && let Err(error) = self.flush()
-        {
+        if self.barrier.is_crowded() && !self.clearing.take_flush() {
+            self.flush_crowded();
+        }
+    }
+
+    /// Removes the files that wait for a flush.
+    pub(super) fn flush_crowded(&self) {
+        if let Err(error) = self.flush() {
             tracing::warn!(%error, "removed files could not be cleared away yet");
         }
     }
@@ -210,6 +214,10 @@ impl Core {
                 txn.drop_sealed(&gone)?;
                 Ok::<_, TreeError>(gone)
             })?;
+            let mut waiting = locked(&self.barrier.waiting);
+            for id in &gone {
+                waiting.sealed.remove(id);
+            }
         }
         self.flush()?;
         for id in &gone {

@@ -32,7 +32,7 @@ impl Core {
         }
         let file = self.live_file(pin, false)?;
         let stat = live_stat(&file)?;
-        let needed = self.meta.read(|rows| {
+        let needed = self.meta.quick(|rows| {
             let Some(node) = rows.node(pin.ino)? else {
                 return Ok(false);
             };

@@ -94,7 +94,7 @@ impl Core {
         let size = sys::stat_of(draft.file())
             .map_err(io("looking at the new contents"))?
             .size;
-        self.meta.write(|txn| {
+        self.write_told(|txn| {
             let mut node = txn.node(open.ino)?.ok_or(TreeError::NotFound)?;
             if let Some(old) = old {
                 let needs = Needs {

@@ -4,7 +4,7 @@
 //! go; files without rows go; sealed objects nothing names go. Nothing is removed before everything was compared.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::commit::Core;
 use super::record::At;
@@ -50,7 +50,8 @@ impl Tree {
         if !garbage.is_empty() {
             core.discard(garbage)?;
         }
-        Ok(Tree { core })
+        let clearer = Mutex::new(None);
+        Ok(Tree { clearer, core })
     }
 }
 

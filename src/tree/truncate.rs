@@ -13,7 +13,7 @@ impl Core {
     /// The row of a node.
     pub(super) fn row(&self, ino: crate::model::Ino) -> Result<Node> {
         self.meta
-            .read(|rows| rows.node(ino)?.ok_or(TreeError::NotFound))
+            .quick(|rows| rows.node(ino)?.ok_or(TreeError::NotFound))
     }
 
     /// Sets the size of a file. The caller holds the node's lock alone, and the gate. Times move even when the size

@@ -27,6 +27,15 @@ pub fn soon() -> Instant {
     Instant::now() + Duration::from_secs(60)
 }
 
+/// Waits for something that another thread does; it must come.
+pub fn until(done: impl Fn() -> bool) {
+    let limit = soon();
+    while !done() {
+        assert!(Instant::now() < limit, "it did not come");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
 pub fn name(text: &str) -> Name {
     Name::try_from(text).unwrap()
 }
@@ -52,6 +61,17 @@ impl Bed {
             link,
             fetch,
         }
+    }
+
+    /// As if the daemon was killed here and started again: what is under way changes no row any more.
+    pub fn restart(&mut self) {
+        self.tree.meta().stop_after(0);
+        let state = self.dir.path().join("state");
+        let meta = Arc::new(Meta::open(&state).unwrap());
+        let objects = Arc::new(Objects::open(&state).unwrap());
+        self.tree = Arc::new(Tree::open(meta, objects).unwrap());
+        self.link = Arc::new(Link::connected());
+        self.fetch = Fetch::new(self.tree.clone(), self.lower.clone(), self.link.clone());
     }
 
     /// A path on the server.

@@ -55,6 +55,7 @@ impl Door {
         let server: Arc<dyn Lower> = Arc::clone(&below) as Arc<dyn Lower>;
         let fetch = Arc::new(Fetch::new(Arc::clone(&tree), server, Arc::clone(&link)));
         let settings = Settings {
+            mountpoint: mountpoint.clone(),
             state_dir: state.clone(),
             noxattr: false,
         };

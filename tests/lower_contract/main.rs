@@ -51,7 +51,9 @@ contract! {
         a_missing_file_is_not_found
         a_directory_cannot_be_read
         a_fifo_does_not_hang_a_read
-        a_local_file_that_refuses_is_our_trouble;
+        a_local_file_that_refuses_is_our_trouble
+        many_small_files_come_together_and_each_has_its_answer
+        a_part_comes_to_its_place_and_nothing_else_does;
     staging:
         begin_twice_is_fine
         the_id_is_made_once
@@ -108,4 +110,11 @@ contract! {
         two_kept_under_one_label_are_both_there
         an_end_never_removes_a_full_directory
         ending_twice_is_fine;
+    watching:
+        a_change_is_told
+        names_are_told_apart
+        what_is_not_watched_is_not_told
+        what_is_removed_is_watched_no_more
+        a_moved_directory_is_told
+        listening_keeps_nobody_waiting;
 }

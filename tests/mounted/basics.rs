@@ -1,7 +1,7 @@
 //! Connected: what is below appears, and what is done here arrives below.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 
 use crate::support::{Rig, can_mount, read, sh, trees, wait_for, write};
 
@@ -175,4 +175,42 @@ fn a_private_mount_keeps_modes_to_itself() {
         &rig.root,
     );
     assert!(told.contains("Permission denied"), "{told}");
+}
+
+#[test]
+fn a_running_program_cannot_be_emptied() {
+    if !can_mount("basics::running") {
+        return;
+    }
+    let rig = Rig::mounted(|_| {}, &["--push", "manual"]);
+    let program = rig.mnt.join("program");
+    fs::copy("/bin/sleep", &program).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut running = std::process::Command::new(&program)
+        .arg("60")
+        .spawn()
+        .unwrap();
+    let emptied = || {
+        fs::OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_TRUNC)
+            .open(&program)
+    };
+    let busy = |error: std::io::Error| error.raw_os_error() == Some(libc::ETXTBSY);
+    // The kernel itself refuses only the first.
+    assert!(
+        fs::OpenOptions::new()
+            .write(true)
+            .open(&program)
+            .is_err_and(busy)
+    );
+    assert!(emptied().is_err_and(busy));
+    assert!(
+        fs::read(&program).unwrap() == fs::read("/bin/sleep").unwrap(),
+        "the program was changed"
+    );
+    running.kill().unwrap();
+    running.wait().unwrap();
+    emptied().unwrap();
+    assert_eq!(fs::metadata(&program).unwrap().len(), 0);
 }

@@ -4,6 +4,7 @@
 mod support;
 
 mod basics;
+mod cache_image;
 mod commands;
 mod conflicts;
 mod daemon_alone;
@@ -11,7 +12,10 @@ mod daemon_life;
 mod hidden;
 mod link_lost;
 mod offline;
+mod parts;
 mod passthrough;
 mod push_modes;
 mod restarts;
 mod special;
+mod warm;
+mod watched;
