@@ -32,7 +32,7 @@ pub(super) struct Args {
     /// Stay in the foreground, with the log on standard error
     #[arg(long)]
     foreground: bool,
-    /// Mount options, as in fstab: ro, allow_other, noxattr, dev, suid, noexec, noatime, …
+    /// Mount options, as in fstab: ro, allow_other, noxattr, nopassthrough, dev, suid, noexec, noatime, …
     #[arg(short = 'o', value_name = "OPTIONS", value_delimiter = ',')]
     options: Vec<String>,
     /// When changes go to the server: 1 s after the last close, before close returns, or by `driftfs sync` only

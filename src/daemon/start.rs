@@ -301,6 +301,7 @@ fn mount(engine: &Arc<Engine>, options: &Options) -> Result<fuse::Mounted, Start
         dev: options.dev,
         suid: options.suid,
         noexec: options.noexec,
+        passthrough: options.passthrough,
         more,
     };
     fuse::mount(&mount_options, Arc::new(overlay)).map_err(|error| {

@@ -13,6 +13,7 @@ use fuser::{
     ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 
+use super::backing::Backings;
 use super::convert::{
     call, file_attr, file_type, how_to_open, kind_of_mode, masked, open_call, rename_mode, set_time,
 };
@@ -34,11 +35,19 @@ const MAX_WRITE: u32 = 1 << 20;
 pub(super) struct Adaptor {
     overlay: Arc<Overlay>,
     waits: Arc<Waits>,
+    backings: Arc<Backings>,
+    /// Passthrough is wanted.
+    passthrough: bool,
 }
 
 impl Adaptor {
-    pub(super) fn new(overlay: Arc<Overlay>, waits: Arc<Waits>) -> Adaptor {
-        Adaptor { overlay, waits }
+    pub(super) fn new(overlay: Arc<Overlay>, waits: Arc<Waits>, passthrough: bool) -> Adaptor {
+        Adaptor {
+            backings: Arc::new(Backings::new(Arc::clone(&overlay))),
+            overlay,
+            waits,
+            passthrough,
+        }
     }
 
     /// For a reply that the kernel may keep; made before anything is read for it.
@@ -99,6 +108,13 @@ impl Filesystem for Adaptor {
         }
         if let Err(nearest) = config.set_max_write(MAX_WRITE) {
             tracing::info!(nearest, "largest write");
+        }
+        if self.passthrough {
+            let known = config.add_capabilities(InitFlags::FUSE_PASSTHROUGH).is_ok();
+            // Our live files lie on a file system that is not stacked on another.
+            let can = known && config.set_max_stack_depth(1).is_ok();
+            tracing::info!(can, "passthrough");
+            self.overlay.use_passthrough(can);
         }
         Ok(())
     }
@@ -234,11 +250,11 @@ impl Filesystem for Adaptor {
     }
 
     fn open(&self, request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        let how = how_to_open(flags.0);
+        let (how, backings) = (how_to_open(flags.0), Arc::clone(&self.backings));
         self.waits.run(
             open_call(request, flags.0),
             move |o, c| o.open(c, Ino(ino.0), how),
-            move |result| replies::opened(reply, result),
+            move |result| replies::opened(reply, &backings, Ino(ino.0), result),
         );
     }
 
@@ -248,13 +264,14 @@ impl Filesystem for Adaptor {
     ) {
         let (name, telling, how) = (name.to_owned(), self.telling(), how_to_open(flags));
         let exclusive = flags & f::O_EXCL != 0;
+        let backings = Arc::clone(&self.backings);
         self.waits.run(
             masked(open_call(request, flags), umask),
             move |o, c| {
                 let name = Name::from_os(&name)?;
                 o.create(c, Ino(parent.0), &name, mode & 0o7777, how, exclusive)
             },
-            move |result| telling.created(reply, Ino(parent.0), result),
+            move |result| telling.created(reply, &backings, Ino(parent.0), result),
         );
     }
 
@@ -304,6 +321,8 @@ impl Filesystem for Adaptor {
         &self, _request: &Request, _ino: INodeNo, fh: FileHandle, _flags: OpenFlags,
         _lock_owner: Option<LockOwner>, _flush: bool, reply: ReplyEmpty,
     ) {
+        // The kernel's own books of it are closed already: a backing that goes now is used by nobody.
+        self.backings.release(fh.0);
         self.overlay.release(fh.0);
         reply.ok();
     }

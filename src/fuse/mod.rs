@@ -1,6 +1,7 @@
 //! How the kernel asks: decode, one call of `overlay`, reply.
 
 mod adaptor;
+mod backing;
 mod convert;
 mod errno;
 mod notify;

@@ -1,12 +1,14 @@
 //! Results of operations as replies to the kernel.
 
+use std::fs::File;
 use std::time::Duration;
 
 use fuser::{
-    FileHandle, FopenFlags, Generation, ReplyAttr, ReplyCreate, ReplyData, ReplyEmpty, ReplyEntry,
-    ReplyLseek, ReplyOpen, ReplyWrite, ReplyXattr,
+    BackingId, FileHandle, FopenFlags, Generation, ReplyAttr, ReplyCreate, ReplyData, ReplyEmpty,
+    ReplyEntry, ReplyLseek, ReplyOpen, ReplyWrite, ReplyXattr,
 };
 
+use super::backing::Backings;
 use super::convert::file_attr;
 use super::errno::errno;
 use crate::model::{Attrs, Ino, Kind, Time};
@@ -73,22 +75,35 @@ pub(super) fn refused_attr(reply: ReplyAttr, error: &OverlayError) {
 }
 
 /// An opened file, or why not.
-pub(super) fn opened(reply: ReplyOpen, result: Result<Opened>) {
-    match result {
-        Ok(opened) => reply.opened(FileHandle(opened.handle), open_flags(&opened)),
+pub(super) fn opened(reply: ReplyOpen, backings: &Backings, ino: Ino, result: Result<Opened>) {
+    let open = |file: File| reply.open_backing(file);
+    let passed = result.and_then(|opened| Ok((opened, backings.find(ino, &opened, &open)?)));
+    match passed {
+        Ok((opened, Some(backing))) => {
+            let none = FopenFlags::empty();
+            reply.opened_passthrough(FileHandle(opened.handle), none, &backing);
+        }
+        Ok((opened, None)) => reply.opened(FileHandle(opened.handle), open_flags(&opened)),
         Err(error) => reply.error(errno(&error)),
     }
 }
 
 /// A made and opened file.
-pub(super) fn created(reply: ReplyCreate, ttl: Duration, stat: &Stat, opened: &Opened) {
-    reply.created(
-        &ttl,
-        &file_attr(stat),
-        GENERATION,
-        FileHandle(opened.handle),
-        open_flags(opened),
-    );
+pub(super) fn created(
+    reply: ReplyCreate,
+    ttl: Duration,
+    stat: &Stat,
+    opened: &Opened,
+    backing: Option<&BackingId>,
+) {
+    let (attr, handle) = (file_attr(stat), FileHandle(opened.handle));
+    match backing {
+        Some(backing) => {
+            let none = FopenFlags::empty();
+            reply.created_passthrough(&ttl, &attr, GENERATION, handle, none, backing);
+        }
+        None => reply.created(&ttl, &attr, GENERATION, handle, open_flags(opened)),
+    }
 }
 
 /// Why no file was made.

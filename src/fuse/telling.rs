@@ -1,9 +1,11 @@
 //! Replies that the kernel may keep for a time.
 
+use std::fs::File;
 use std::sync::Arc;
 
 use fuser::{ReplyAttr, ReplyCreate, ReplyEntry};
 
+use super::backing::Backings;
 use super::replies;
 use crate::model::{Ino, Name};
 use crate::overlay::{Asked, Opened, Overlay, OverlayError, Result, Stat, TreeError};
@@ -62,10 +64,20 @@ impl Telling {
     }
 
     /// A file made in `dir` and opened, or why not.
-    pub(super) fn created(self, reply: ReplyCreate, dir: Ino, result: Result<(Stat, Opened)>) {
-        match result {
-            Ok((stat, opened)) => self.overlay.answer(self.asked, (dir, &stat), |time| {
-                replies::created(reply, time, &stat, &opened);
+    pub(super) fn created(
+        self,
+        reply: ReplyCreate,
+        backings: &Backings,
+        dir: Ino,
+        result: Result<(Stat, Opened)>,
+    ) {
+        let open = |file: File| reply.open_backing(file);
+        let passed = result.and_then(|(stat, opened)| {
+            Ok((stat, opened, backings.find(stat.ino, &opened, &open)?))
+        });
+        match passed {
+            Ok((stat, opened, backing)) => self.overlay.answer(self.asked, (dir, &stat), |time| {
+                replies::created(reply, time, &stat, &opened, backing.as_deref());
             }),
             Err(error) => replies::refused_create(reply, &error),
         }

@@ -6,6 +6,7 @@
 //! server while it is half way through a change, and a wait can be given up at any moment.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::fetch::Fetch;
@@ -125,6 +126,8 @@ pub struct Overlay {
     told: Arc<told::Told>,
     whys: why::Whys,
     open: handles::Handles,
+    /// Files may be opened in passthrough: set once the kernel agreed.
+    passthrough: AtomicBool,
 }
 
 impl Overlay {
@@ -159,6 +162,7 @@ impl Overlay {
             told,
             whys: why::Whys::default(),
             open: handles::Handles::default(),
+            passthrough: AtomicBool::new(false),
         }
     }
 

@@ -8,9 +8,12 @@ use super::handles::{Body, LiveFile, Open};
 use super::{Call, Need, Opened, Overlay, OverlayError, Result, TreeError};
 use crate::fetch::{FetchError, Part, PartRead};
 use crate::model::{Ino, Who};
+use crate::tree::InParts;
 
 /// A file that was opened while only parts of it were here.
 pub(super) struct PartFile {
+    /// The kernel takes a node's openings in one mode only.
+    _served: InParts,
     part: Part,
     write: bool,
     who: Who,
@@ -34,6 +37,7 @@ impl Overlay {
     /// Opens a file of which parts are here; `None` when there are none.
     pub(super) fn open_in_parts(&self, call: &Call, ino: Ino, write: bool) -> Option<Opened> {
         let file = PartFile {
+            _served: self.tree.open_in_parts(ino)?,
             part: self.fetch.open_part(ino)?,
             write,
             who: call.who,
@@ -42,6 +46,7 @@ impl Overlay {
         Some(Opened {
             handle: self.open.add(ino, Body::Part(file)),
             keep_cache: false,
+            passthrough: false,
         })
     }
 
@@ -74,6 +79,7 @@ impl Overlay {
         let handle = self.tree.open_file(open.ino, file.write, false, file.who)?;
         // Somebody else may have come first; then this opening ends here.
         Ok(file.live.get_or_init(|| LiveFile {
+            silent: false,
             handle,
             wrote: AtomicBool::new(false),
             has_caps: AtomicBool::new(file.write),

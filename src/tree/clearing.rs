@@ -155,18 +155,18 @@ impl Core {
         let mut free = Vec::new();
         for pin in &pins {
             if self.is_purgeable(pin)? {
-                free.push(pin.ino);
+                free.push(pin);
             }
         }
         if free.is_empty() {
             return Ok(());
         }
         let gone = self.meta.write(|txn| {
-            let gone: Result<Vec<_>> = free.iter().map(|ino| self.purge_in(txn, *ino)).collect();
+            let gone: Result<Vec<_>> = free.iter().map(|pin| self.purge_in(txn, pin)).collect();
             gone
         })?;
-        for (ino, had_file) in free.iter().zip(gone) {
-            self.purged(*ino, had_file);
+        for (pin, had_file) in free.iter().zip(gone) {
+            self.purged(pin.ino, had_file);
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use super::clearing::Clearing;
 use super::live::Table;
 use super::record::Programs;
 use super::room::Room;
+use super::silent::Silence;
 use super::{Result, Tree, TreeError, io};
 use crate::meta::{Changed, Meta, MetaError, WriteTxn};
 use crate::model::{Ino, ObjectId, Who};
@@ -29,6 +30,7 @@ pub(super) struct Core {
     pub(super) table: Table,
     /// Nodes without a name that handles or the kernel still hold.
     pub(super) nameless: Mutex<HashSet<Ino>>,
+    pub(super) silence: Silence,
     /// Sealed objects given to callers that no row names yet.
     pub(super) held: Mutex<HashSet<ObjectId>>,
     /// Sealed objects that nothing named at the last sweep.
@@ -58,6 +60,7 @@ impl Core {
             generation: AtomicU64::new(1),
             table: Table::default(),
             nameless: Mutex::default(),
+            silence: Silence::default(),
             held: Mutex::default(),
             suspects: Mutex::default(),
             barrier: Barrier::default(),
@@ -190,8 +193,19 @@ impl Tree {
         let pin = core.table.pin(ino);
         let _alone = pin.alone();
         let same = core.same_since(&pin, rev)?;
+        // Somebody may write at any moment and would not ask: base gets a copy, and the mark stays.
+        let (same, kept) = match same && !core.sees_writes(&pin)? {
+            true => core.copy_if_same(&pin, rev)?,
+            false => (same, None),
+        };
         core.next_generation();
-        let done = core.write_told(|txn| work(txn, same));
+        let done = core.write_told(|txn| {
+            let done = work(txn, same)?;
+            if let Some(draft) = kept {
+                core.keep_marked(txn, &pin, draft)?;
+            }
+            Ok(done)
+        });
         core.barrier.unknown_objects();
         core.next_generation();
         done

@@ -10,6 +10,7 @@
 //! | attributes and extended attributes | `attrs.rs`, `xattrs.rs`, access control lists in `acl.rs` |
 //! | looking: stat, lookup, list | `stat.rs` |
 //! | bytes: open, read, write, truncate | `bytes.rs`, `truncate.rs`, `copy.rs` |
+//! | writers nobody sees: passthrough, mappings | `silent.rs` |
 //! | handles and the lock of a node | `live.rs` |
 //! | what must be kept before the first write | `seal.rs` |
 //! | bytes from the server | `incoming.rs`, many small files at once `placing.rs`, `replace.rs`, clean or not in `clean.rs` |
@@ -47,6 +48,7 @@ mod rename;
 mod replace;
 mod room;
 mod seal;
+mod silent;
 mod snapshot;
 mod start;
 mod stat;
@@ -59,9 +61,11 @@ mod xattrs;
 
 use std::sync::{Arc, Mutex};
 
-pub use live::Handle;
+pub use live::{Handle, InParts};
 pub use placing::Small;
-pub use types::{NewNode, RenameMode, Result, Seek, Seen, SetAttrs, SetTime, SetXattr, TreeError};
+pub use types::{
+    HowOpen, NewNode, RenameMode, Result, Seek, Seen, SetAttrs, SetTime, SetXattr, TreeError,
+};
 
 use clearing::Clearer;
 use commit::Core;

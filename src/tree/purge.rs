@@ -35,7 +35,7 @@ impl Core {
         if !self.is_purgeable(&pin)? {
             return Ok(());
         }
-        let had_file = self.meta.write(|txn| self.purge_in(txn, ino))?;
+        let had_file = self.meta.write(|txn| self.purge_in(txn, &pin))?;
         self.purged(ino, had_file);
         Ok(())
     }
@@ -54,7 +54,8 @@ impl Core {
     }
 
     /// Removes the row of a purgeable node, and keeps what base and snapshots need of its bytes. True when it had a file.
-    pub(super) fn purge_in(&self, txn: &WriteTxn<'_>, ino: Ino) -> Result<bool> {
+    pub(super) fn purge_in(&self, txn: &WriteTxn<'_>, pin: &Pin<'_>) -> Result<bool> {
+        let ino = pin.ino;
         let node = txn.node(ino)?.ok_or(TreeError::NotFound)?;
         let found = self.objects.live_stat(ino);
         let found = found.map_err(io("looking at a file"))?;
@@ -67,7 +68,12 @@ impl Core {
                 needs.base = None;
             }
             if needs.any() {
-                let id = self.seal_live(txn, ino, stat.size)?;
+                let id = if self.may_be_written(pin) && !self.is_unwritten(pin)? {
+                    // What is sealed must not change any more, and a mapping outlives its handle.
+                    self.add_sealed(txn, self.copy_of(&*self.live_file(pin, false)?)?)?
+                } else {
+                    self.seal_live(txn, ino, stat.size)?
+                };
                 keep_as(txn, &node, needs, id)?;
             }
         }
