@@ -105,7 +105,10 @@ fn passthrough() -> Finding {
         what: match (kernel, rights) {
             (false, _) => "needs Linux 6.9; the daemon serves all reads and writes".into(),
             (true, false) => "needs root; the daemon serves all reads and writes".into(),
-            (true, true) => "possible here; this version serves all reads and writes itself".into(),
+            (true, true) => {
+                "the kernel reads and writes files that are here; -o nopassthrough switches it off"
+                    .into()
+            }
         },
     }
 }

@@ -11,7 +11,7 @@ use super::image::Image;
 use super::launch::PushMode;
 use super::place::Place;
 use crate::control::Settled;
-use crate::fetch::Fetch;
+use crate::fetch::{Fetch, Stale};
 use crate::link::{Event, Link, State, Why};
 use crate::lower::{AgentClient, Lower};
 use crate::meta::{Meta, Record, WriteTxn};
@@ -191,6 +191,7 @@ impl Engine {
     fn returning(&self) {
         self.stale_handles.store(true, Ordering::Release);
         self.fetch.look_again();
+        self.fetch.push_stale(vec![Stale::Everything]);
         self.bell.sync();
     }
 

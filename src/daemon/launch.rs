@@ -30,6 +30,8 @@ pub struct Mounting {
     pub probe: Duration,
     /// Keep files in an image of so many bytes.
     pub cache_image: Option<u64>,
+    /// Nodes kept in memory.
+    pub inode_cache: u32,
 }
 
 /// When changes go to the server.
@@ -155,6 +157,8 @@ fn arguments(mounting: &Mounting) -> Vec<OsString> {
         mounting.push.word().into(),
         "--probe".into(),
         mounting.probe.as_secs().to_string().into(),
+        "--inode-cache".into(),
+        mounting.inode_cache.to_string().into(),
     ];
     for option in &mounting.options {
         all.extend(["-o".into(), option.into()]);

@@ -174,6 +174,7 @@ fn open_engine(mounting: &Mounting, place: Place) -> Result<Engine, StartError> 
         )
     };
     let meta = Arc::new(Meta::open(&place.state).map_err(|error| opening(&error))?);
+    meta.keep_in_memory(mounting.inode_cache as usize);
     belongs(&meta, &place)?;
     let image =
         image::open(&place.state, &meta, mounting.cache_image).map_err(StartError::Failed)?;
@@ -300,6 +301,7 @@ fn mount(engine: &Arc<Engine>, options: &Options) -> Result<fuse::Mounted, Start
         dev: options.dev,
         suid: options.suid,
         noexec: options.noexec,
+        passthrough: options.passthrough,
         more,
     };
     fuse::mount(&mount_options, Arc::new(overlay)).map_err(|error| {

@@ -13,8 +13,8 @@ mod small;
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 
 use crate::model::Hash;
 use crate::sys;
@@ -27,6 +27,16 @@ pub struct Objects {
     /// The file the file system of `root` lives in, where it is an image.
     image: Option<File>,
     drafts: AtomicU64,
+    can: OnceLock<Abilities>,
+}
+
+/// What the file system of the state directory can do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Abilities {
+    /// Files share their bytes, so that a copy costs nothing.
+    pub reflink: bool,
+    /// It tells by a lease whether somebody writes a file.
+    pub lease: bool,
 }
 
 impl Objects {
@@ -41,6 +51,7 @@ impl Objects {
             root: Arc::new(root),
             image: None,
             drafts: AtomicU64::new(1),
+            can: OnceLock::new(),
         })
     }
 
@@ -50,6 +61,7 @@ impl Objects {
             root: Arc::new(sys::open_dir(dir)?),
             image: None,
             drafts: AtomicU64::new(1),
+            can: OnceLock::new(),
         })
     }
 
@@ -68,6 +80,21 @@ impl Objects {
     pub fn within(mut self, image: File) -> Objects {
         self.image = Some(image);
         self
+    }
+
+    /// What the file system can do, tried once on drafts.
+    pub fn can(&self) -> Abilities {
+        *self.can.get_or_init(|| self.try_out().unwrap_or_default())
+    }
+
+    fn try_out(&self) -> io::Result<Abilities> {
+        let (from, to) = (self.draft()?, self.draft()?);
+        sys::write_at(from.file(), 0, &[1; 4096])?;
+        Ok(Abilities {
+            reflink: sys::reflink(from.file(), to.file()).is_ok(),
+            // Refused, as it is our own writer; a file system without leases fails.
+            lease: sys::read_lease(from.file()).is_ok(),
+        })
     }
 
     /// BLAKE3 of a whole file.

@@ -15,4 +15,5 @@ mod offline;
 mod push_modes;
 mod restarts;
 mod special;
+mod warm;
 mod watched;
