@@ -77,11 +77,19 @@ pub(super) fn size(bytes: u64) -> String {
     }
 }
 
-/// A time of the protocol as people read it: to the second.
+/// A time of the protocol as people read it: on this host's clock, to the second.
 pub(super) fn short(time: &str) -> String {
-    match time.split_once('.') {
-        Some((seconds, _)) => format!("{seconds}Z"),
-        None => time.to_owned(),
+    on_clock(time, &jiff::tz::TimeZone::system())
+}
+
+fn on_clock(time: &str, zone: &jiff::tz::TimeZone) -> String {
+    match time.parse::<jiff::Timestamp>() {
+        Ok(at) => at
+            .to_zoned(zone.clone())
+            .strftime("%Y-%m-%d %H:%M:%S")
+            .to_string(),
+        // A year outside the calendar: as it came.
+        Err(_) => time.to_owned(),
     }
 }
 
@@ -115,8 +123,11 @@ mod tests {
 
     #[test]
     fn times_are_shown_to_the_second() {
-        assert_eq!(short("2026-11-21T13:29:23.8Z"), "2026-11-21T13:29:23Z");
-        assert_eq!(short("2026-11-21T13:29:23Z"), "2026-11-21T13:29:23Z");
+        let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(1));
+        for time in ["2026-11-21T13:29:23.8Z", "2026-11-21T13:29:23Z"] {
+            assert_eq!(on_clock(time, &zone), "2026-11-21 14:29:23");
+        }
+        assert_eq!(on_clock("never", &zone), "never");
     }
 
     #[test]

@@ -40,6 +40,19 @@ pub(super) struct Engine {
     stale_handles: AtomicBool,
     /// Held while both sides are merged, so that nobody's agent is taken away under them.
     merging: Mutex<Option<Merged>>,
+    /// All that merges moved since the start.
+    moved: Mutex<Moved>,
+}
+
+/// How many objects merges moved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Moved {
+    /// To the server.
+    pub(super) pushed: usize,
+    /// From the server.
+    pub(super) pulled: usize,
+    /// Both ways.
+    pub(super) merged: usize,
 }
 
 /// A merge that was done.
@@ -86,7 +99,13 @@ impl Engine {
             space: Mutex::new(None),
             stale_handles: AtomicBool::new(false),
             merging: Mutex::new(None),
+            moved: Mutex::default(),
         }
+    }
+
+    /// All that merges moved since the start.
+    pub(super) fn moved(&self) -> MutexGuard<'_, Moved> {
+        self.moved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The database.

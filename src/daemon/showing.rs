@@ -52,6 +52,7 @@ pub(super) fn status(engine: &Engine) -> Result<Status, Refusal> {
         },
         push: engine.push.word().into(),
         unlisted,
+        watched: engine.fetch.watched(),
     })
 }
 

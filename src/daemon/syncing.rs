@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::engine::{Engine, Merged};
+use super::engine::{Engine, Merged, Moved};
 use super::probing::probe_once;
 use crate::control::{JsonPath, PathReason, Settled};
 use crate::link::{Event, State};
@@ -15,9 +15,39 @@ const TRIES: usize = 3;
 /// What waits for something outside (a program that has the file open, a full server) is tried again after so long.
 const AGAIN: Duration = Duration::from_secs(60);
 
+const EQUAL_NOW: &str = "both sides are equal now";
+
+/// One merge, and what came of it for somebody who waited for it: all that was moved since, by merges that began by
+/// themselves too.
+pub(super) fn settle(engine: &Engine, mode: &Mode) -> Settled {
+    let before = *engine.moved();
+    since(engine, before, settle_once(engine, mode))
+}
+
+/// Counts what was moved since `before`.
+fn since(engine: &Engine, before: Moved, settled: Settled) -> Settled {
+    let now = *engine.moved();
+    let moved = Moved {
+        pushed: now.pushed - before.pushed,
+        pulled: now.pulled - before.pulled,
+        merged: now.merged - before.merged,
+    };
+    let why = match settled.outcome.as_str() {
+        "clean" if moved != Moved::default() => EQUAL_NOW.into(),
+        _ => settled.why,
+    };
+    Settled {
+        pushed: moved.pushed,
+        pulled: moved.pulled,
+        merged: moved.merged,
+        why,
+        ..settled
+    }
+}
+
 /// One merge, and what came of it. A second caller waits for the first, and takes the outcome of a merge of the same
 /// kind that began after it asked: everything the caller knows of was seen by that one.
-pub(super) fn settle(engine: &Engine, mode: &Mode) -> Settled {
+fn settle_once(engine: &Engine, mode: &Mode) -> Settled {
     let asked = Instant::now();
     let mut last = engine.turn();
     if !engine.link.may_ask() {
@@ -107,6 +137,7 @@ fn tell_log(settled: &Settled, took: Duration) {
 
 /// `driftfs online --wait`: looks for the server, then merges.
 pub(super) fn online(engine: &Engine) -> Settled {
+    let before = *engine.moved();
     engine.step(
         &Event::Online,
         "you asked to be online; the server is looked for",
@@ -117,7 +148,7 @@ pub(super) fn online(engine: &Engine) -> Settled {
         }
         probe_once(engine);
     }
-    settle(engine, &Mode::Sync)
+    since(engine, before, settle_once(engine, &Mode::Sync))
 }
 
 fn offline(engine: &Engine) -> Settled {
@@ -143,6 +174,11 @@ pub(super) fn conflicts(engine: &Engine) -> usize {
 fn told(engine: &Engine, report: &Report) -> Settled {
     let conflicts = conflicts(engine);
     let (outcome, why) = outcome(report, conflicts);
+    let mut moved = engine.moved();
+    moved.pushed += report.pushed.len();
+    moved.pulled += report.pulled.len();
+    moved.merged += report.merged.len();
+    drop(moved);
     Settled {
         outcome: outcome.into(),
         pushed: report.pushed.len(),
@@ -177,7 +213,7 @@ fn outcome(report: &Report, conflicts: usize) -> (&'static str, String) {
     let why = if report.is_quiet() {
         "both sides were equal"
     } else {
-        "both sides are equal now"
+        EQUAL_NOW
     };
     ("clean", why.into())
 }

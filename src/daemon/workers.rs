@@ -27,6 +27,7 @@ const RESTART: Duration = Duration::from_secs(2);
 pub(super) fn start(engine: &Arc<Engine>) -> io::Result<()> {
     spawn("prober", engine, probing::run)?;
     spawn("merger", engine, merge)?;
+    spawn("watcher", engine, follow)?;
     spawn("names", engine, walk)
 }
 
@@ -75,6 +76,11 @@ fn unasked(engine: &Engine) -> Mode {
         PushMode::Manual => Mode::Pull,
         PushMode::Auto | PushMode::Close => Mode::Sync,
     }
+}
+
+/// Listens to what the lower tells of changes.
+fn follow(engine: &Engine) {
+    engine.fetch.follow(&|| !engine.bell.is_ended());
 }
 
 /// Brings the names of the whole tree, so that they are known when the link goes.

@@ -4,9 +4,8 @@ use std::io::{Error, ErrorKind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::absorb;
 use super::flight::Job;
-use super::{FetchError, Inner};
+use super::{FetchError, Inner, absorb, batch, next};
 use crate::lower::{Fetched, LowerError};
 use crate::meta::{BaseNode, Node};
 use crate::model::{Attrs, Bytes, Dirty, Ino, Kind, RelPath, Sameness};
@@ -22,10 +21,20 @@ pub(super) fn fetch(inner: &Arc<Inner>, ino: Ino, deadline: Instant) -> Result<(
     if !inner.link.may_ask() && !base_is_here(inner, &node)? {
         return Err(FetchError::Unreachable);
     }
+    if let Some(flight) = inner.ahead.coming(ino) {
+        // It is on its way with others. Should it not come that way, it is asked for alone.
+        if inner.flights.wait(&flight, deadline).is_none() {
+            return Err(FetchError::Unreachable);
+        }
+        if row(inner, ino)?.bytes == Bytes::Here {
+            return Ok(());
+        }
+    }
     let worker = inner.clone();
     let flight = inner
         .flights
         .join(Job::Bytes(ino), move || bring(&worker, ino));
+    next::missed(inner, &node);
     match inner.flights.wait(&flight, deadline) {
         Some(result) => result,
         None => Err(FetchError::Unreachable),
@@ -46,10 +55,10 @@ fn base_is_here(inner: &Inner, node: &Node) -> Result<bool, FetchError> {
 }
 
 /// What must be known before the lower is asked, read at one moment.
-struct Wanted {
-    node: Node,
-    base: BaseNode,
-    path: RelPath,
+pub(super) struct Wanted {
+    pub(super) node: Node,
+    pub(super) base: BaseNode,
+    pub(super) path: RelPath,
 }
 
 fn wanted(inner: &Inner, ino: Ino) -> Result<Option<Wanted>, FetchError> {
@@ -69,6 +78,9 @@ fn bring(inner: &Inner, ino: Ino) -> Result<(), FetchError> {
     let Some(wanted) = wanted(inner, ino)? else {
         return Ok(());
     };
+    if batch::alone(inner, &wanted)? {
+        return Ok(());
+    }
     let mut base = wanted.base.clone();
     let draft = match base.object {
         Some(object) => {

@@ -21,6 +21,8 @@ pub(super) enum Job {
     Refresh(Ino),
     /// The new bytes of a file whose old ones are here.
     Pull(Ino),
+    /// Small files that somebody may ask for soon; each batch has a number of its own.
+    Ahead(u64),
 }
 
 /// The questions under way.
@@ -55,6 +57,15 @@ impl Flights {
         job: Job,
         work: impl FnOnce() -> Result<(), FetchError> + Send + 'static,
     ) -> Arc<Flight> {
+        self.join_knowing(job, move |_| work())
+    }
+
+    /// The same for work that gives its own flight to those who wait for a part of it.
+    pub(super) fn join_knowing(
+        &self,
+        job: Job,
+        work: impl FnOnce(&Arc<Flight>) -> Result<(), FetchError> + Send + 'static,
+    ) -> Arc<Flight> {
         let flight = Arc::new(Flight {
             state: Mutex::default(),
             landed: Condvar::new(),
@@ -77,7 +88,7 @@ impl Flights {
             .name("fetch".into())
             .spawn(move || {
                 let mut landing = landing;
-                landing.result = Some(work());
+                landing.result = Some(work(&landing.flight));
             });
         if let Err(error) = started {
             tracing::warn!("no thread for {job:?}: {error}");

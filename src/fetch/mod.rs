@@ -8,24 +8,29 @@
 //! tree and so can tell a move from a removal.
 
 mod absorb;
+mod ahead;
 mod asked;
+mod batch;
 mod bytes;
 mod elsewhere;
 mod flight;
+mod follow;
 mod hold;
 mod known;
 mod names;
+mod next;
 mod pull;
 mod refresh;
 mod stale;
 mod taking;
 mod walk;
+mod watching;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::link::Link;
+use crate::link::{Link, State};
 use crate::lower::{Lower, LowerError, Probe};
 use crate::meta::MetaError;
 use crate::model::{Bid, Ino, Listing, Mask, Problem, RelPath};
@@ -77,8 +82,10 @@ struct Inner {
     looked: refresh::Looked,
     stale: stale::Queue,
     asked: asked::Asked,
+    ahead: ahead::Ahead,
     elsewhere: elsewhere::Elsewhere,
     holds: Arc<hold::Holds>,
+    watching: watching::Watching,
     mask: Mutex<Option<Mask>>,
     problems: Mutex<Vec<Problem>>,
 }
@@ -94,8 +101,10 @@ impl Fetch {
             looked: refresh::Looked::default(),
             stale: stale::Queue::default(),
             asked: asked::Asked::default(),
+            ahead: ahead::Ahead::default(),
             elsewhere: elsewhere::Elsewhere::default(),
             holds: Arc::default(),
+            watching: watching::Watching::default(),
             mask: Mutex::new(None),
             problems: Mutex::new(Vec::new()),
         };
@@ -113,6 +122,18 @@ impl Fetch {
     /// Makes sure that the bytes of a file are here.
     pub fn bytes(&self, ino: Ino, deadline: Instant) -> Result<(), FetchError> {
         bytes::fetch(&self.inner, ino, deadline)
+    }
+
+    /// True while nothing is asked of the server.
+    pub fn idle(&self) -> bool {
+        self.inner.flights.under_way() == 0
+    }
+
+    /// To be told of every file that is opened: a file brought ahead of its use lets its successors come.
+    pub fn used(&self, ino: Ino) {
+        if self.inner.ahead.used(ino) {
+            ahead::go_on(&self.inner);
+        }
     }
 
     /// Looks at a directory on the server again if that was longer ago than the link's revalidation time, and takes
@@ -133,8 +154,25 @@ impl Fetch {
         walk::walk(&self.inner, budget, go_on)
     }
 
+    /// Listens to what the lower tells of changes and looks at changed directories at once, until `go_on` says no. For a
+    /// background thread. Directories are watched from its first moment on; on a lower that tells nothing it idles.
+    pub fn follow(&self, go_on: &dyn Fn() -> bool) {
+        follow::follow(&self.inner, go_on);
+    }
+
+    /// How long a look at `dir` counts where the lower tells of changes: longer than usual, and shorter right after it told
+    /// of one. `None`: as usual.
+    pub fn watched_for(&self, dir: Ino) -> Option<Duration> {
+        self.inner.watched_for(dir)
+    }
+
+    /// How many directories need not be looked at because the lower tells of changes in them.
+    pub fn watched(&self) -> usize {
+        self.inner.watching.vouched()
+    }
+
     /// What the kernel must forget since the last call; the notify thread waits here up to `wait`.
-    pub fn take_stale(&self, wait: std::time::Duration) -> Vec<Stale> {
+    pub fn take_stale(&self, wait: Duration) -> Vec<Stale> {
         self.inner.stale.take(wait)
     }
 
@@ -185,10 +223,22 @@ impl Fetch {
     pub fn look_again(&self) {
         self.inner.looked.clear();
         self.inner.asked.clear();
+        self.inner.watching.clear();
     }
 }
 
 impl Inner {
+    fn watched_for(&self, dir: Ino) -> Option<Duration> {
+        // Nobody hears what is told while the link is in doubt.
+        let told = self.watching.fresh_for(dir)?;
+        (self.link.state() == State::Connected).then_some(told)
+    }
+
+    fn fresh_for(&self, dir: Ino) -> Duration {
+        let told = self.watched_for(dir);
+        told.unwrap_or_else(|| self.link.fresh_for())
+    }
+
     fn mask(&self) -> Result<Mask, FetchError> {
         if let Some(mask) = *lock(&self.mask) {
             return Ok(mask);

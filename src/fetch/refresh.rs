@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::absorb;
-use super::flight::Job;
+use super::flight::{Flight, Job};
 use super::names::directory;
 use super::pull::{self, Pull};
 use super::taking::{Taken, take};
 use super::{FetchError, Inner, lock};
 use crate::meta::BaseNode;
-use crate::model::{Bid, Ino, Listing, Mask, Name, Observed, RelPath, Sameness};
+use crate::model::{Bid, Ino, Kind, Listing, Mask, Name, Observed, RelPath, Sameness};
 
 /// The longest a caller waits for another look; then memory answers.
 const LONGEST: Duration = Duration::from_secs(1);
@@ -49,7 +49,7 @@ impl Looked {
 
 /// See [`super::Fetch::refresh`].
 pub(super) fn refresh(inner: &Arc<Inner>, dir: Ino, deadline: Instant) -> Result<(), FetchError> {
-    let fresh_for = inner.link.fresh_for();
+    let fresh_for = inner.fresh_for(dir);
     if !inner.link.may_ask() || inner.holds.held() || inner.looked.is_fresh(dir, fresh_for) {
         return Ok(());
     }
@@ -61,10 +61,7 @@ pub(super) fn refresh(inner: &Arc<Inner>, dir: Ino, deadline: Instant) -> Result
     if slow && inner.flights.under_way() >= SLOW_LOOKS {
         return Ok(());
     }
-    let worker = inner.clone();
-    let flight = inner
-        .flights
-        .join(Job::Refresh(dir), move || look(&worker, dir));
+    let flight = begin(inner, dir);
     // One caller pays for a slow server; those after it are answered from memory until it answers again.
     if slow {
         return Ok(());
@@ -79,6 +76,18 @@ pub(super) fn refresh(inner: &Arc<Inner>, dir: Ino, deadline: Instant) -> Result
     }
 }
 
+/// Begins a look, or joins the one under way.
+pub(super) fn begin(inner: &Arc<Inner>, dir: Ino) -> Arc<Flight> {
+    let worker = inner.clone();
+    inner.flights.join(Job::Refresh(dir), move || {
+        let looked = look(&worker, dir);
+        if !matches!(looked, Ok(true)) {
+            worker.watching.missed(dir);
+        }
+        looked.map(drop)
+    })
+}
+
 /// Base as it was before the lower was asked. What a listing says is taken only for names whose base is still that one:
 /// a push that ended in between must not be taken back by an older look.
 pub(super) struct Before {
@@ -87,6 +96,8 @@ pub(super) struct Before {
     dir: BaseNode,
     pub(super) names: BTreeMap<Name, BaseNode>,
     pub(super) holds: u64,
+    /// The directories in it and where they are on the server.
+    dirs: Vec<(Ino, RelPath)>,
 }
 
 impl Before {
@@ -121,9 +132,13 @@ fn before(inner: &Inner, dir: Ino) -> Result<Option<Before>, FetchError> {
         let (Some(path), Some(own)) = (inner.elsewhere.path(rows, bid)?, rows.base(bid)?) else {
             return Ok(None);
         };
-        let mut names = BTreeMap::new();
+        let (mut names, mut dirs) = (BTreeMap::new(), Vec::new());
         for (name, child) in rows.base_entries(bid)? {
             if let Some(base) = rows.base(child)? {
+                if base.attrs.kind == Kind::Dir {
+                    let live = rows.nodes_of(child)?.into_iter().next();
+                    dirs.extend(live.map(|ino| (ino, path.join(&name))));
+                }
                 names.insert(name, base);
             }
         }
@@ -133,15 +148,20 @@ fn before(inner: &Inner, dir: Ino) -> Result<Option<Before>, FetchError> {
             dir: own,
             names,
             holds,
+            dirs,
         }))
     })
 }
 
-fn look(inner: &Arc<Inner>, dir: Ino) -> Result<(), FetchError> {
+/// Gives true when everything the server says of `dir` is known here now, or noted as a question for a sync.
+fn look(inner: &Arc<Inner>, dir: Ino) -> Result<bool, FetchError> {
     let mask = inner.mask()?;
     let Some(before) = before(inner, dir)? else {
-        return Ok(());
+        return Ok(false);
     };
+    // Watched first: what changes after the listing was read is told.
+    let here = (dir, &before.path);
+    let placed = inner.watching.place(&*inner.lower, here, &before.dirs);
     let started = Instant::now();
     let mut listing = ask(inner, &before.path, false)?;
     if wants_xattrs(&before, &listing, &mask) {
@@ -149,13 +169,18 @@ fn look(inner: &Arc<Inner>, dir: Ino) -> Result<(), FetchError> {
     }
     inner.remark(&before.path, &listing);
     let taken = if before.says(&listing, &mask) {
-        Taken::default()
+        Taken::complete()
     } else {
         take(inner, dir, &before, &listing, mask)?
     };
     inner.looked.note(dir, started, inner.link.fresh_for());
     inner.stale.push(taken.stale);
-    bring(inner, taken.pulls)
+    bring(inner, dir, taken.pulls)?;
+    if let Some(placed) = placed.filter(|_| taken.complete) {
+        let inside: Vec<Ino> = before.dirs.iter().map(|(ino, _)| *ino).collect();
+        inner.watching.looked(dir, &placed, &listing, &inside);
+    }
+    Ok(taken.complete)
 }
 
 fn ask(inner: &Inner, path: &RelPath, xattrs: bool) -> Result<Listing, FetchError> {
@@ -187,7 +212,7 @@ pub(super) fn calm(base: &BaseNode, seen: &Observed, mask: &Mask) -> bool {
 }
 
 /// Brings changed bytes: small ones before the callers are answered, the rest each in a flight of its own.
-fn bring(inner: &Arc<Inner>, pulls: Vec<Pull>) -> Result<(), FetchError> {
+fn bring(inner: &Arc<Inner>, dir: Ino, pulls: Vec<Pull>) -> Result<(), FetchError> {
     let mut left = AT_ONCE;
     for file in pulls {
         if file.seen.size <= left {
@@ -195,9 +220,13 @@ fn bring(inner: &Arc<Inner>, pulls: Vec<Pull>) -> Result<(), FetchError> {
             pull::run(inner, &file)?;
         } else {
             let worker = inner.clone();
-            inner
-                .flights
-                .join(Job::Pull(file.ino), move || pull::run(&worker, &file));
+            inner.flights.join(Job::Pull(file.ino), move || {
+                let pulled = pull::run(&worker, &file);
+                if pulled.is_err() {
+                    worker.watching.doubt(dir);
+                }
+                pulled
+            });
         }
     }
     Ok(())

@@ -14,6 +14,18 @@ use crate::model::{Bid, Bytes, Dirty, Ino, Kind, Listed, Listing, Mask, Name, Ob
 pub(super) struct Taken {
     pub(super) stale: Vec<Stale>,
     pub(super) pulls: Vec<Pull>,
+    /// Everything the listing says was taken or noted as a question for a sync.
+    pub(super) complete: bool,
+}
+
+impl Taken {
+    /// Of a listing that says nothing new.
+    pub(super) fn complete() -> Taken {
+        Taken {
+            complete: true,
+            ..Taken::default()
+        }
+    }
 }
 
 /// Takes what only the server changed, in one transaction.
@@ -53,6 +65,7 @@ pub(super) fn take(
             look.entry(&mut node, entry)?;
         }
         look.gone(listing)?;
+        taken.complete = true;
         Ok(taken)
     })
 }

@@ -40,8 +40,9 @@ impl Adaptor {
         Adaptor { overlay, waits }
     }
 
-    fn ttl(&self) -> Duration {
-        self.overlay.fresh_for()
+    /// How long the kernel may keep what it is told of the names in `dir`.
+    fn ttl(&self, dir: INodeNo) -> Duration {
+        self.overlay.fresh_for(Ino(dir.0))
     }
 
     /// Runs what never waits for the server.
@@ -63,7 +64,7 @@ impl Adaptor {
         new: NewNode,
         reply: ReplyEntry,
     ) {
-        let (parent, name, ttl) = (Ino(parent.0), name.to_owned(), self.ttl());
+        let (ttl, parent, name) = (self.ttl(parent), Ino(parent.0), name.to_owned());
         self.waits.run(
             masked(call(request), umask),
             move |o, c| o.make(c, parent, &Name::from_os(&name)?, &new),
@@ -102,7 +103,7 @@ impl Filesystem for Adaptor {
     }
 
     fn lookup(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let (parent, name, ttl) = (Ino(parent.0), name.to_owned(), self.ttl());
+        let (ttl, parent, name) = (self.ttl(parent), Ino(parent.0), name.to_owned());
         self.waits.run(
             call(request),
             move |o, c| o.lookup(c, parent, &Name::from_os(&name)?),
@@ -115,7 +116,7 @@ impl Filesystem for Adaptor {
     }
 
     fn getattr(&self, request: &Request, ino: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
-        let ttl = self.ttl();
+        let ttl = self.overlay.keep_for(Ino(ino.0));
         self.waits.run(
             call(request),
             move |o, c| o.getattr(c, Ino(ino.0)),
@@ -137,7 +138,7 @@ impl Filesystem for Adaptor {
             atime: atime.map(set_time),
             mtime: mtime.map(set_time),
         };
-        let ttl = self.ttl();
+        let ttl = self.overlay.keep_for(Ino(ino.0));
         self.waits.run(
             call(request),
             move |o, c| o.setattr(c, Ino(ino.0), &set),
@@ -222,7 +223,7 @@ impl Filesystem for Adaptor {
     }
 
     fn link(&self, request: &Request, ino: INodeNo, new_parent: INodeNo, new_name: &OsStr, reply: ReplyEntry) {
-        let (name, ttl) = (new_name.to_owned(), self.ttl());
+        let (name, ttl) = (new_name.to_owned(), self.ttl(new_parent));
         self.waits.run(
             call(request),
             move |o, c| o.link(c, Ino(ino.0), Ino(new_parent.0), &Name::from_os(&name)?),
@@ -243,7 +244,7 @@ impl Filesystem for Adaptor {
         &self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, umask: u32, flags: i32,
         reply: ReplyCreate,
     ) {
-        let (name, ttl, how) = (name.to_owned(), self.ttl(), how_to_open(flags));
+        let (name, ttl, how) = (name.to_owned(), self.ttl(parent), how_to_open(flags));
         let exclusive = flags & f::O_EXCL != 0;
         self.waits.run(
             masked(open_call(request, flags), umask),
@@ -323,7 +324,7 @@ impl Filesystem for Adaptor {
     fn readdirplus(
         &self, request: &Request, ino: INodeNo, fh: FileHandle, offset: u64, mut reply: ReplyDirectoryPlus,
     ) {
-        let ttl = self.ttl();
+        let ttl = self.ttl(ino);
         let mut take = |item: &DirItem| {
             let attr = file_attr(&item.stat);
             let (ino, name) = (INodeNo(item.stat.ino.0), item_name(item));

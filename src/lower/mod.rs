@@ -10,8 +10,11 @@
 //! the exception (attributes cannot be fenced).
 
 use std::fs::File;
+use std::time::Duration;
 
-use crate::model::{Attrs, Hash, Listing, Mask, Observed, RelPath, Stamp, Time, TxnId, Xattrs};
+use crate::model::{
+    Attrs, Hash, Listing, Mask, Name, Observed, RelPath, Stamp, Time, TxnId, Xattrs,
+};
 use serde::{Deserialize, Serialize};
 
 /// Why the lower did not do it.
@@ -191,6 +194,15 @@ pub struct Fetched {
     pub hash: Hash,
 }
 
+/// One file of [`Lower::read_many`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Packed {
+    /// The file as it was before and after reading. Hashed only when a stamp cannot vouch for the bytes (racy).
+    pub seen: Observed,
+    /// Where its bytes begin in the file they were copied into; there are `seen.stamp.size` of them.
+    pub at: u64,
+}
+
 /// What an attempt directory holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptState {
@@ -200,6 +212,51 @@ pub struct AttemptState {
     pub new: Option<Observed>,
     /// Slot `old`.
     pub old: Option<Observed>,
+}
+
+/// A directory to be told of, and the number it is told by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watch {
+    /// Chosen by the caller.
+    pub key: u64,
+    /// The directory.
+    pub dir: RelPath,
+}
+
+/// What came of a wish to be told of changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watched {
+    /// Watches last as long as this number stays the same: another one means that all earlier ones are gone, and that
+    /// what they would have told is lost.
+    pub session: u64,
+    /// False: this kind of lower tells of nothing, ask no more.
+    pub able: bool,
+    /// The keys that are watched from now on: every change after this answer is told.
+    pub placed: Vec<u64>,
+}
+
+/// What happened in watched directories.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Events {
+    /// See [`Watched::session`].
+    pub session: u64,
+    /// Something in these changed.
+    pub changed: Vec<u64>,
+    /// Those of them whose names or own attributes did.
+    pub names: Vec<u64>,
+    /// These have another path now, with everything in them, or none any more.
+    pub moved: Vec<u64>,
+    /// These are watched no more (they are among the changed or moved ones too).
+    pub ended: Vec<u64>,
+    /// Anything may have changed.
+    pub lost: bool,
+}
+
+impl Events {
+    /// True when nothing happened.
+    pub fn is_quiet(&self) -> bool {
+        !self.lost && self.changed.is_empty() && self.moved.is_empty() && self.ended.is_empty()
+    }
 }
 
 /// The server's directory. Paths are beneath its root and are followed component by component, never through a symlink.
@@ -212,6 +269,22 @@ pub trait Lower: Send + Sync {
     fn look(&self, path: &RelPath, xattrs: bool) -> Answer<Option<Observed>>;
     /// Copies a whole file into `into` (a local file, holes kept), stamps compared before and after.
     fn read(&self, path: &RelPath, into: &File) -> Answer<Fetched>;
+    /// Copies small files of one directory one behind the other into `into` (a local file), stamps compared before and
+    /// after; each has an answer of its own. One larger than `most` is refused. An error of the link ends it all.
+    fn read_many(
+        &self,
+        dir: &RelPath,
+        names: &[Name],
+        most: u64,
+        into: &File,
+    ) -> Answer<Vec<Answer<Packed>>> {
+        let _ = (names, most, into);
+        Err(LowerError::Refused {
+            what: format!("read many files of {dir} at once"),
+            errno: crate::sys::errno::EOPNOTSUPP,
+            why: "not known here".into(),
+        })
+    }
     /// Makes `.driftfs/`, `.driftfs/id` (once) and the attempt directory. Repeating is fine.
     fn begin(&self, attempt: Attempt) -> Answer<()>;
     /// Makes an object in slot `new`: written, fsynced, attributes set (the mtime last). An old `new` is replaced.
@@ -239,6 +312,17 @@ pub trait Lower: Send + Sync {
     /// Ends an attempt: `old` goes to `.driftfs/retained/<label>` if `retain` is given (else it is removed), `new` is
     /// removed, the directory goes.
     fn end(&self, attempt: Attempt, retain: Option<&str>) -> Answer<()>;
+    /// Asks to be told of changes in `dirs` by [`Lower::events`], and no more of those in `drop`. Only a lower on a disk of
+    /// this host can: there every change goes through this kernel. A directory that cannot be watched is left out.
+    fn watch(&self, dirs: &[Watch], drop: &[u64]) -> Answer<Watched> {
+        let _ = (dirs, drop);
+        Ok(Watched::default())
+    }
+    /// Waits until something happened in watched directories, at most `wait`, which must be shorter than deadlines are.
+    fn events(&self, wait: Duration) -> Answer<Events> {
+        let _ = wait;
+        Ok(Events::default())
+    }
     /// Drops every handle of the server (stale ones go on showing old content). Calls under way may fail as by a dead link.
     fn renew(&self) {}
 }

@@ -1,14 +1,15 @@
 //! What goes between the daemon and its agent: every call of [`Lower`] as a value, and every answer.
 
 use std::fs::File;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Attempt, AttemptState, Done, Expect, Fetched, Lower, LowerError, New, Probe, SetAttrs,
-    Slot,
+    Answer, Attempt, AttemptState, Done, Events, Expect, Fetched, Lower, LowerError, New, Packed,
+    Probe, SetAttrs, Slot, Watch, Watched,
 };
-use crate::model::{Listing, Observed, RelPath};
+use crate::model::{Listing, Name, Observed, RelPath};
 
 /// The calls of [`Lower`] by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,6 +28,8 @@ pub enum Call {
     Attempt,
     Fence,
     End,
+    Watch,
+    Events,
 }
 
 impl Call {
@@ -46,6 +49,8 @@ impl Call {
             Call::Attempt => "attempt",
             Call::Fence => "fence",
             Call::End => "end",
+            Call::Watch => "watch",
+            Call::Events => "events",
         }
     }
 
@@ -53,7 +58,13 @@ impl Call {
     pub fn changes(self) -> bool {
         !matches!(
             self,
-            Call::Probe | Call::List | Call::Look | Call::Read | Call::Attempt
+            Call::Probe
+                | Call::List
+                | Call::Look
+                | Call::Read
+                | Call::Attempt
+                | Call::Watch
+                | Call::Events
         )
     }
 }
@@ -72,6 +83,11 @@ pub(super) enum Ask {
     },
     Read {
         path: RelPath,
+    },
+    ReadMany {
+        dir: RelPath,
+        names: Vec<Name>,
+        most: u64,
     },
     Begin(Attempt),
     Stage {
@@ -108,6 +124,11 @@ pub(super) enum Ask {
         attempt: Attempt,
         retain: Option<String>,
     },
+    Watch {
+        dirs: Vec<Watch>,
+        drop: Vec<u64>,
+    },
+    Events(Duration),
 }
 
 /// One answer.
@@ -118,9 +139,12 @@ pub(super) enum Told {
     Listing(Listing),
     Look(Option<Observed>),
     Fetched(Fetched),
+    Packed(Vec<Answer<Packed>>),
     Done(Done),
     Observed(Observed),
     State(AttemptState),
+    Watched(Watched),
+    Events(Events),
 }
 
 /// A numbered call.
@@ -147,6 +171,7 @@ impl Ask {
             Ask::List { .. } => Call::List,
             Ask::Look { .. } => Call::Look,
             Ask::Read { .. } => Call::Read,
+            Ask::ReadMany { .. } => Call::Read,
             Ask::Begin(_) => Call::Begin,
             Ask::Stage { .. } => Call::Stage,
             Ask::Publish { .. } => Call::Publish,
@@ -156,6 +181,8 @@ impl Ask {
             Ask::Attempt(_) => Call::Attempt,
             Ask::Fence { .. } => Call::Fence,
             Ask::End { .. } => Call::End,
+            Ask::Watch { .. } => Call::Watch,
+            Ask::Events(_) => Call::Events,
         }
     }
 
@@ -170,6 +197,10 @@ impl Ask {
             | Ask::Take { from: path, .. }
             | Ask::Link { from: path, .. }
             | Ask::Set { path, .. } => format!("{word} {path}"),
+            Ask::ReadMany { dir, names, .. } => match names.first() {
+                Some(first) => format!("{word} {}", dir.join(first)),
+                None => word.to_string(),
+            },
             _ => word.to_string(),
         }
     }
@@ -182,6 +213,10 @@ impl Ask {
             Ask::Look { path, xattrs } => lower.look(path, *xattrs).map(Told::Look),
             Ask::Read { path } => match file {
                 Some(into) => lower.read(path, into).map(Told::Fetched),
+                None => Err(confused("no file came with a read")),
+            },
+            Ask::ReadMany { dir, names, most } => match file {
+                Some(into) => lower.read_many(dir, names, *most, into).map(Told::Packed),
                 None => Err(confused("no file came with a read")),
             },
             Ask::Begin(attempt) => lower.begin(*attempt).map(|()| Told::Nothing),
@@ -214,6 +249,8 @@ impl Ask {
             Ask::End { attempt, retain } => lower
                 .end(*attempt, retain.as_deref())
                 .map(|()| Told::Nothing),
+            Ask::Watch { dirs, drop } => lower.watch(dirs, drop).map(Told::Watched),
+            Ask::Events(wait) => lower.events(*wait).map(Told::Events),
         }
     }
 }
@@ -263,6 +300,18 @@ impl<T: Asked> Lower for T {
     fn read(&self, path: &RelPath, into: &File) -> Answer<Fetched> {
         let path = path.clone();
         expect_told!(self.ask(Ask::Read { path }, Some(into)), Told::Fetched(found) => found)
+    }
+
+    fn read_many(
+        &self,
+        dir: &RelPath,
+        names: &[Name],
+        most: u64,
+        into: &File,
+    ) -> Answer<Vec<Answer<Packed>>> {
+        let (dir, names) = (dir.clone(), names.to_vec());
+        let ask = Ask::ReadMany { dir, names, most };
+        expect_told!(self.ask(ask, Some(into)), Told::Packed(packed) => packed)
     }
 
     fn begin(&self, attempt: Attempt) -> Answer<()> {
@@ -332,6 +381,15 @@ impl<T: Asked> Lower for T {
     fn end(&self, attempt: Attempt, retain: Option<&str>) -> Answer<()> {
         let retain = retain.map(str::to_string);
         expect_told!(self.ask(Ask::End { attempt, retain }, None), Told::Nothing => ())
+    }
+
+    fn watch(&self, dirs: &[Watch], drop: &[u64]) -> Answer<Watched> {
+        let (dirs, drop) = (dirs.to_vec(), drop.to_vec());
+        expect_told!(self.ask(Ask::Watch { dirs, drop }, None), Told::Watched(done) => done)
+    }
+
+    fn events(&self, wait: Duration) -> Answer<Events> {
+        expect_told!(self.ask(Ask::Events(wait), None), Told::Events(events) => events)
     }
 
     fn renew(&self) {

@@ -7,7 +7,7 @@ use super::{Draft, Objects, places};
 use crate::model::{Ino, LiveStat};
 use crate::sys;
 
-const MODE: u32 = 0o600;
+pub(super) const MODE: u32 = 0o600;
 
 impl Objects {
     /// Opens a live file (`write`: for writing too).
@@ -61,7 +61,7 @@ impl Objects {
     }
 }
 
-fn live_stat(stat: sys::FileStat) -> LiveStat {
+pub(super) fn live_stat(stat: sys::FileStat) -> LiveStat {
     LiveStat {
         size: stat.size,
         mtime: stat.mtime,

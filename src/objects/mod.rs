@@ -8,6 +8,7 @@ mod draft;
 mod live;
 mod places;
 mod sealed;
+mod small;
 
 use std::fs::File;
 use std::io;

@@ -57,6 +57,7 @@ impl Overlay {
             // The kernel leaves this to us when truncation comes with the open.
             self.strip_set_id(ino, call.who)?;
         }
+        self.fetch.used(ino);
         let seen = self.tree.stat(ino)?;
         let stat = Stat::from(&seen);
         let keep_cache = !how.truncate && self.open.is_cached(&stat);

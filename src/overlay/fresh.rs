@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::link::Link;
 use crate::model::Ino;
 
 /// Entries above this number are thinned out: those no longer fresh go first.
-const MANY: usize = 4096;
+const MANY: usize = 32_768;
 /// Entries older than this are of no use to anyone.
-const OLD: Duration = Duration::from_secs(10);
+const OLD: Duration = Duration::from_secs(60);
 
 /// When each directory was last looked at.
 #[derive(Default)]
@@ -18,6 +19,11 @@ pub(super) struct Fresh {
 }
 
 impl Fresh {
+    /// How long an answer about `dir` counts.
+    pub(super) fn lasts(&self, _dir: Ino, link: &Link) -> Duration {
+        link.fresh_for()
+    }
+
     /// Notes a look at `dir`.
     pub(super) fn mark(&self, dir: Ino) {
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -55,7 +61,7 @@ mod tests {
     #[test]
     fn memory_stays_bounded() {
         let fresh = Fresh::default();
-        for n in 0..20_000 {
+        for n in 0..100_000 {
             fresh.mark(Ino(n));
         }
         assert!(fresh.looked.lock().unwrap().len() <= MANY);

@@ -147,9 +147,21 @@ impl Overlay {
         }
     }
 
-    /// How long the kernel may answer from its caches.
-    pub fn fresh_for(&self) -> Duration {
-        self.link.fresh_for()
+    /// How long an answer about `dir`, its names and what they name counts: before the server is looked at again, and
+    /// before the kernel asks again.
+    pub fn fresh_for(&self, dir: Ino) -> Duration {
+        let told = self.fetch.watched_for(dir);
+        told.unwrap_or_else(|| self.fresh.lasts(dir, &self.link))
+    }
+
+    /// How long the kernel may keep the attributes of a node: as long as an answer about its directory counts.
+    pub fn keep_for(&self, ino: Ino) -> Duration {
+        match self.directory_of(ino) {
+            Ok(Some(dir)) => self.fresh_for(dir),
+            // Without a name nobody else can change it.
+            Ok(None) => self.link.fresh_for(),
+            Err(_) => Duration::ZERO,
+        }
     }
 
     /// What the kernel must forget; waits up to `wait` for something.

@@ -94,7 +94,7 @@ impl Overlay {
     /// Asks for a look at `dir` when the last one is too long ago and the server may be asked.
     pub(super) fn look_first(&self, call: &Call, dir: Ino) -> Result<()> {
         let fresh =
-            call.looked || !self.link.may_ask() || self.fresh.is_fresh(dir, self.link.fresh_for());
+            call.looked || !self.link.may_ask() || self.fresh.is_fresh(dir, self.fresh_for(dir));
         if fresh {
             Ok(())
         } else {

@@ -38,6 +38,13 @@ pub fn set_owner(handle: &File, uid: Option<u32>, gid: Option<u32>) -> io::Resul
     )?)
 }
 
+/// The same for a file that is open for writing: no path is walked.
+pub fn set_mtime_of(file: &File, mtime: Time) -> io::Result<()> {
+    let omit = TimeSpec::new(0, libc::UTIME_OMIT);
+    let mtime = TimeSpec::new(mtime.sec, i64::from(mtime.nsec));
+    Ok(nix::sys::stat::futimens(file, &omit, &mtime)?)
+}
+
 /// Sets the time of the last change of the bytes; atime stays.
 pub fn set_mtime(handle: &File, mtime: Time) -> io::Result<()> {
     let omit = TimeSpec::new(0, libc::UTIME_OMIT);

@@ -6,6 +6,11 @@ use std::os::unix::fs::FileExt;
 
 use crate::model::Hash;
 
+/// BLAKE3 of some bytes.
+pub fn hash_bytes(bytes: &[u8]) -> Hash {
+    Hash(*blake3::hash(bytes).as_bytes())
+}
+
 /// BLAKE3 of a whole file, read by position so that no shared file offset moves.
 pub fn hash_file(file: &File) -> io::Result<Hash> {
     let mut hasher = blake3::Hasher::new();

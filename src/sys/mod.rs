@@ -15,6 +15,7 @@ mod file;
 pub mod flags;
 mod hash;
 mod host;
+mod memory;
 mod mount;
 mod mounts;
 mod positions;
@@ -23,9 +24,10 @@ mod socket;
 mod space;
 mod stat;
 mod state_dir;
+mod watch;
 mod xattrs;
 
-pub use attrs::{set_mode, set_mtime, set_owner};
+pub use attrs::{set_mode, set_mtime, set_mtime_of, set_owner};
 pub use background::{
     EndSignals, hold_end_signals, output_within, own_program, read_report, report_pipe,
     settle_down, sleep, spawn_detached, write_report,
@@ -43,10 +45,11 @@ pub use file::{
     FileStat, chmod, create_at, link_at, list_at, make_dir_at, open_at, open_dir, rename_at,
     stat_at, stat_of, sync, unlink_at,
 };
-pub use hash::hash_file;
+pub use hash::{hash_bytes, hash_file};
 pub use host::{
     can_reflink, fuse_device, has_sys_admin, is_root, kernel_release, processors, program_on_path,
 };
+pub use memory::memory_file;
 pub use mount::{FsStat, Mounted, mounted, statfs_of};
 pub use mounts::{FS_TYPE, Holder, Mount, holders, mount_of, mounts, unmount};
 pub use positions::{
@@ -64,4 +67,5 @@ pub use state_dir::{
     make_private_dir, open_log, open_path, path_xattr, read_small, remove_small, short_hash, spot,
     write_small,
 };
+pub use watch::{WatchEvent, WatchId, Watcher};
 pub use xattrs::{remove_xattr, set_xattr, xattrs_of};

@@ -85,9 +85,8 @@ impl Core {
 
     fn flush_waiting(&self, waiting: &mut Waiting) -> Result<()> {
         if self.barrier.ask.swap(false, Ordering::SeqCst) {
-            let rows = self.meta.read(|rows| rows.all_sealed())?;
-            let loose = rows.iter().filter(|row| !row.durable);
-            waiting.sealed.extend(loose.map(|row| row.id));
+            let loose = self.meta.read(|rows| rows.volatile())?;
+            waiting.sealed.extend(loose);
         }
         for ino in waiting.renamed.drain() {
             present(self.objects.sync_live(ino)).map_err(io("syncing a file"))?;
@@ -201,6 +200,10 @@ impl Core {
                 txn.drop_sealed(&gone)?;
                 Ok::<_, TreeError>(gone)
             })?;
+            let mut waiting = locked(&self.barrier.waiting);
+            for id in &gone {
+                waiting.sealed.remove(id);
+            }
         }
         self.flush()?;
         for id in &gone {

@@ -12,8 +12,9 @@
 //! | bytes: open, read, write, truncate | `bytes.rs`, `truncate.rs`, `copy.rs` |
 //! | handles and the lock of a node | `live.rs` |
 //! | what must be kept before the first write | `seal.rs` |
-//! | bytes from the server | `incoming.rs`, `replace.rs`, clean or not in `clean.rs` |
+//! | bytes from the server | `incoming.rs`, many small files at once `placing.rs`, `replace.rs`, clean or not in `clean.rs` |
 //! | snapshots | `snapshot.rs` |
+//! | many nodes in one transaction | `together.rs` |
 //! | order to disk, removing files, what is kept free | `barrier.rs`, `purge.rs`, `room.rs` |
 //! | after an unclean end | `start.rs` |
 //!
@@ -38,6 +39,7 @@ mod nameless;
 mod names;
 #[cfg(test)]
 mod names_test;
+mod placing;
 mod purge;
 mod record;
 mod rename;
@@ -49,6 +51,7 @@ mod start;
 mod stat;
 #[cfg(test)]
 mod testing;
+mod together;
 mod truncate;
 mod types;
 mod xattrs;
@@ -56,6 +59,7 @@ mod xattrs;
 use std::sync::Arc;
 
 pub use live::Handle;
+pub use placing::Small;
 pub use types::{NewNode, RenameMode, Result, Seek, Seen, SetAttrs, SetTime, SetXattr, TreeError};
 
 use commit::Core;

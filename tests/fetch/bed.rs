@@ -27,6 +27,15 @@ pub fn soon() -> Instant {
     Instant::now() + Duration::from_secs(60)
 }
 
+/// Waits for something that another thread does; it must come.
+pub fn until(done: impl Fn() -> bool) {
+    let limit = soon();
+    while !done() {
+        assert!(Instant::now() < limit, "it did not come");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
 pub fn name(text: &str) -> Name {
     Name::try_from(text).unwrap()
 }

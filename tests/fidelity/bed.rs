@@ -1,6 +1,6 @@
 //! The four places where everything has to work.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -58,16 +58,20 @@ pub fn back(rig: &Rig) {
     rig.run(&["sync"]).ok();
 }
 
+/// Where a Python program of these tests is.
+pub fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fidelity/scripts")
+        .join(name)
+}
+
 /// Runs a Python program of `tests/fidelity/scripts` in `dir`.
 #[track_caller]
-pub fn python(script: &str, args: &[&str], dir: &Path, place: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fidelity/scripts")
-        .join(script);
+pub fn python(name: &str, args: &[&str], dir: &Path, place: &str) -> String {
     let mut command = Command::new("python3");
-    command.arg(path).args(args).current_dir(dir);
+    command.arg(script(name)).args(args).current_dir(dir);
     let ran = run_limited(&mut command, Duration::from_secs(300));
-    assert_eq!(ran.code, 0, "{script}, {place}: {}\n{}", ran.out, ran.err);
+    assert_eq!(ran.code, 0, "{name}, {place}: {}\n{}", ran.out, ran.err);
     ran.out
 }
 

@@ -10,3 +10,4 @@ mod bed;
 mod heavy;
 mod programs;
 mod round_trip;
+mod user;

@@ -308,3 +308,32 @@ fn an_agent_ends_when_its_socket_does() {
         }
     }
 }
+
+#[test]
+fn another_agent_is_another_session() {
+    let bed = Bed::new();
+    let client = bed.client();
+    let root = [driftfs::lower::Watch {
+        key: 1,
+        dir: path(""),
+    }];
+    let first = until_ok(|| client.watch(&root, &[]));
+    if !first.able {
+        return;
+    }
+    client.renew();
+    // Nobody asks this one to watch anything; its number says that all is lost.
+    let events = until_ok(|| client.events(Duration::ZERO));
+    assert_ne!(events.session, first.session);
+    assert!(events.is_quiet());
+}
+
+#[test]
+fn an_agent_that_listens_and_hangs_is_killed() {
+    let bed = Bed::new();
+    let client = bed.client();
+    until_ok(|| client.look(&path("a"), false));
+    bed.hang("events");
+    is_link(client.events(Duration::ZERO));
+    until_ok(|| client.look(&path("a"), false));
+}

@@ -108,4 +108,11 @@ contract! {
         two_kept_under_one_label_are_both_there
         an_end_never_removes_a_full_directory
         ending_twice_is_fine;
+    watching:
+        a_change_is_told
+        names_are_told_apart
+        what_is_not_watched_is_not_told
+        what_is_removed_is_watched_no_more
+        a_moved_directory_is_told
+        listening_keeps_nobody_waiting;
 }

@@ -14,3 +14,4 @@ mod offline;
 mod push_modes;
 mod restarts;
 mod special;
+mod watched;

@@ -34,7 +34,14 @@ fn one_sided_changes_travel_both_ways() {
         &rig.lower,
     );
     assert_eq!(read(rig.mnt.join("docs/f4")), "text 4\n");
-    rig.online().ok();
+    // Whoever asks is told of all that moved, also when the daemon had begun by itself.
+    let told = rig.online();
+    assert_eq!(told.code, 0, "{}", told.out);
+    assert!(
+        told.out.contains(" sent, ") && told.out.contains("taken from the server"),
+        "{}",
+        told.out
+    );
     trees::assert_equal(&rig.mnt, &rig.lower);
     assert_eq!(read(rig.lower.join("docs/f2")), "text 2\nmine\n");
     assert_eq!(read(rig.mnt.join("docs/f4")), "theirs\n");

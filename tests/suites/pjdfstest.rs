@@ -7,7 +7,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::{Rig, can_mount, measured, run_limited, write};
+use crate::support::user::User;
+use crate::support::{Ran, Rig, can_mount, measured, run_limited, write};
 
 /// Names whose outcome may differ from the file system underneath, each with its reason.
 const EXPECTED: &[(&str, &str)] = &[(
@@ -39,7 +40,10 @@ fn outcomes(tool: &Path, settings: &Path, place: &Path) -> BTreeMap<String, Stri
         .arg("-p")
         .arg(place)
         .env("RUST_BACKTRACE", "0");
-    let ran = run_limited(&mut command, Duration::from_secs(900));
+    told(&run_limited(&mut command, Duration::from_secs(900)))
+}
+
+fn told(ran: &Ran) -> BTreeMap<String, String> {
     assert_ne!(ran.code, 124, "pjdfstest did not end; so far:\n{}", ran.out);
     let mut found = BTreeMap::new();
     for line in ran
@@ -92,14 +96,18 @@ fn compare(name: &str, args: &[&str], offline: bool) {
         rig.offline();
     }
     let here = outcomes(&tool, &settings, &rig.mnt);
+    must_equal(name, &below, &here);
+}
+
+fn must_equal(name: &str, below: &BTreeMap<String, String>, here: &BTreeMap<String, String>) {
     measured(&format!(
         "pjdfstest {name}: here {} passed, {} failed, {} skipped; underneath {} passed, {} failed, {} skipped",
-        count(&here, "ok"),
-        count(&here, "FAILED"),
-        count(&here, "skipped"),
-        count(&below, "ok"),
-        count(&below, "FAILED"),
-        count(&below, "skipped"),
+        count(here, "ok"),
+        count(here, "FAILED"),
+        count(here, "skipped"),
+        count(below, "ok"),
+        count(below, "FAILED"),
+        count(below, "skipped"),
     ));
     let differing: Vec<String> = below
         .iter()
@@ -124,4 +132,30 @@ fn connected() {
 #[test]
 fn offline() {
     compare("offline", &["--push", "manual"], true);
+}
+
+/// A mount through `fusermount3`; what needs root is skipped by both.
+#[test]
+fn of_a_user() {
+    let Some(user) = User::new("pjdfstest::of_a_user") else {
+        return;
+    };
+    let Some(installed) = crate::tool("pjdfstest::of_a_user", "pjdfstest") else {
+        return;
+    };
+    let root = &user.rig.root;
+    let tool = root.join("pjdfstest");
+    fs::copy(installed, &tool).unwrap();
+    write(root.join("settings.toml"), SETTINGS);
+    user.sh("mkdir ../nat", &user.rig.lower);
+    user.mount(&["--push", "manual"]).ok();
+    let outcomes = |place: &Path| {
+        let args = ["-c", "settings.toml", "-p", place.to_str().unwrap()];
+        told(&user.program(&tool, &args, root))
+    };
+    must_equal(
+        "of a user",
+        &outcomes(&root.join("nat")),
+        &outcomes(&user.rig.mnt),
+    );
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod trees;
+pub mod user;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -200,9 +201,14 @@ impl Rig {
 
     /// Any `driftfs` command on this mount.
     pub fn run(&self, args: &[&str]) -> Ran {
+        self.run_within(args, LIMIT)
+    }
+
+    /// The same, where there is much to do.
+    pub fn run_within(&self, args: &[&str], limit: Duration) -> Ran {
         let mut command = driftfs();
         command.arg("-m").arg(&self.mnt).args(args);
-        run_limited(&mut command, LIMIT)
+        run_limited(&mut command, limit)
     }
 
     /// The same with `--json`, parsed.

@@ -6,6 +6,7 @@ mod expect;
 mod hidden;
 mod list;
 mod look;
+mod many;
 mod moves;
 mod probe;
 mod publish;
@@ -16,15 +17,18 @@ mod root;
 mod set;
 mod stage;
 mod take;
+mod watch;
 
 use std::fs::File;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use self::root::{Opened, Root};
 use super::{
-    Answer, Attempt, AttemptState, Done, Expect, Fetched, Lower, New, Probe, SetAttrs, Slot,
+    Answer, Attempt, AttemptState, Done, Events, Expect, Fetched, Lower, New, Packed, Probe,
+    SetAttrs, Slot, Watch, Watched,
 };
-use crate::model::{Listing, Observed, RelPath};
+use crate::model::{Listing, Name, Observed, RelPath};
 
 /// A directory of this host as a lower.
 pub struct Posix {
@@ -33,6 +37,7 @@ pub struct Posix {
     client: String,
     /// Sets an exchange of names aside, to try the ways of servers that have none.
     plain: bool,
+    watches: watch::Watches,
 }
 
 impl Posix {
@@ -43,6 +48,7 @@ impl Posix {
             root: Root::at(path.into()),
             client: client.to_string(),
             plain: false,
+            watches: watch::Watches::default(),
         }
     }
 
@@ -52,6 +58,7 @@ impl Posix {
             root: Root::kept(handle),
             client: client.to_string(),
             plain: false,
+            watches: watch::Watches::default(),
         }
     }
 
@@ -78,6 +85,16 @@ impl Lower for Posix {
 
     fn read(&self, path: &RelPath, into: &File) -> Answer<Fetched> {
         read::read(&*self.root.opened()?, path, into)
+    }
+
+    fn read_many(
+        &self,
+        dir: &RelPath,
+        names: &[Name],
+        most: u64,
+        into: &File,
+    ) -> Answer<Vec<Answer<Packed>>> {
+        many::read_many(&*self.root.opened()?, dir, names, most, into)
     }
 
     fn begin(&self, attempt: Attempt) -> Answer<()> {
@@ -128,6 +145,14 @@ impl Lower for Posix {
 
     fn end(&self, attempt: Attempt, retain: Option<&str>) -> Answer<()> {
         attempt::end(&*self.root.opened()?, &self.client, attempt, retain)
+    }
+
+    fn watch(&self, dirs: &[Watch], drop: &[u64]) -> Answer<Watched> {
+        self.watches.watch(&*self.root.opened()?, dirs, drop)
+    }
+
+    fn events(&self, wait: Duration) -> Answer<Events> {
+        self.watches.events(&*self.root.opened()?, wait)
     }
 }
 

@@ -42,6 +42,8 @@ pub(super) struct Opened {
     pub dev: u64,
     pub family: Family,
     pub mask: Mask,
+    /// True when every change goes through this kernel, which then can tell of it.
+    pub told: bool,
     /// Server's clock less ours, in nanoseconds, learnt from a file just written.
     skew: Mutex<Option<i64>>,
     /// Can two names be exchanged in one step? Tried once.
@@ -112,6 +114,7 @@ impl Opened {
             dev: stat.dev,
             family,
             mask: mask(family, word, options, stat.btime.is_some()),
+            told: family == Family::Local && word != "overlay",
             skew: Mutex::new(None),
             exchange: OnceLock::new(),
             root,

@@ -1,6 +1,9 @@
 """Makes a tree that is hard to copy, in the current directory. Argument: entries of the large directory."""
 import os, subprocess, sys
 
+# A user without rights makes what such a user can.
+ROOT = os.getuid() == 0
+
 def put(path, data=b"x"):
     with open(path, "wb") as f:
         f.write(data)
@@ -29,24 +32,30 @@ os.symlink(b"\xff\n", "links/odd"); os.symlink("deep", "links/dir")
 
 os.mkdir("kinds")
 os.mkfifo("kinds/fifo", 0o620)
-os.mknod("kinds/null", 0o020666, os.makedev(1, 3))
-os.mknod("kinds/block", 0o060600, os.makedev(259, 70000))
+if ROOT:
+    os.mknod("kinds/null", 0o020666, os.makedev(1, 3))
+    os.mknod("kinds/block", 0o060600, os.makedev(259, 70000))
 
 os.mkdir("modes")
 for mode in [0, 0o400, 0o777, 0o4755, 0o2755, 0o6711, 0o2644, 0o1644]:
-    put("modes/%04o" % mode); os.chown("modes/%04o" % mode, 1000 + mode, 70000); os.chmod("modes/%04o" % mode, mode)
+    if not ROOT and not mode & 0o400:
+        # Nobody else copies what may not be read.
+        continue
+    put("modes/%04o" % mode); ROOT and os.chown("modes/%04o" % mode, 1000 + mode, 70000); os.chmod("modes/%04o" % mode, mode)
 for mode in [0o1777, 0o2775, 0o3700, 0o000]:
+    mode |= 0 if ROOT else 0o700
     os.mkdir("modes/d%04o" % mode); os.chmod("modes/d%04o" % mode, mode)
-os.symlink("0400", "modes/link"); os.chown("modes/link", 5, 6, follow_symlinks=False)
+os.symlink("0400", "modes/link"); ROOT and os.chown("modes/link", 5, 6, follow_symlinks=False)
 
 os.mkdir("xattrs")
 put("xattrs/some"); os.mkdir("xattrs/dir"); put("xattrs/large")
 for path in ["xattrs/some", "xattrs/dir"]:
     for name, value in [("user.plain", b"v"), ("user.empty", b""), ("user.binary", bytes(range(256))),
-                        ("user." + "n" * 200, b"long name"), ("trusted.t", b"root's")]:
+                        ("user." + "n" * 200, b"long name")] + [("trusted.t", b"root's")] * ROOT:
         os.setxattr(path, name, value)
 os.setxattr("xattrs/large", "user.large", b"z" * 30000)
-put("xattrs/read-only"); os.setxattr("xattrs/read-only", "user.k", b"v"); os.chmod("xattrs/read-only", 0o444)
+# (A user's tar gives attributes to what it may not write any more, and fails anywhere.)
+put("xattrs/read-only"); os.setxattr("xattrs/read-only", "user.k", b"v"); os.chmod("xattrs/read-only", 0o444 if ROOT else 0o644)
 
 os.mkdir("acls")
 put("acls/file"); put("acls/chmodded"); put("acls/link one"); os.mkdir("acls/dir"); os.mkdir("acls/both"); os.mkfifo("acls/fifo")

@@ -7,3 +7,4 @@ pub mod reading;
 pub mod setting;
 pub mod staging;
 pub mod taking;
+pub mod watching;
