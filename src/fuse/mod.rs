@@ -1,12 +1,14 @@
 //! How the kernel asks: decode, one call of `overlay`, reply.
 
 mod adaptor;
+mod backing;
 mod convert;
 mod errno;
 mod notify;
 mod parked;
 mod replies;
 mod session;
+mod telling;
 mod waits;
 
 pub use session::{MountOptions, Mounted, mount};
