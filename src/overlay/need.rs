@@ -23,8 +23,11 @@ pub enum Need {
     Push(Ino),
 }
 
-/// Longest wait for names and attributes.
-const NAMES_LIMIT: Duration = Duration::from_secs(1);
+/// Longest wait for news of what memory can answer.
+const LOOK_LIMIT: Duration = Duration::from_secs(1);
+/// Longest wait for names that are not here: nothing but the server can answer, and a large directory, or a busy machine,
+/// takes its time. A server that is silent ends it sooner, with its own deadline.
+const NAMES_LIMIT: Duration = Duration::from_secs(10);
 /// Longest wait for the contents of a small file; larger ones get [`BYTES_PER_SECOND`] on top.
 const BYTES_LIMIT: Duration = Duration::from_secs(10);
 /// The slowest transfer that is waited for.
@@ -36,7 +39,8 @@ impl Overlay {
     /// How long a caller is kept waiting for `need`.
     pub fn patience(&self, need: Need) -> Duration {
         match need {
-            Need::Look(_) | Need::Names(_) => NAMES_LIMIT,
+            Need::Look(_) => LOOK_LIMIT,
+            Need::Names(_) => NAMES_LIMIT,
             Need::Push(_) => PUSH_LIMIT,
             Need::Bytes(ino) => {
                 let size = self.tree.stat(ino).map_or(0, |seen| seen.node.attrs.size);
