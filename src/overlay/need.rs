@@ -80,13 +80,14 @@ impl Overlay {
     /// Runs an operation to its end, waiting for the server where it must. For callers that have a thread to spare.
     pub fn patiently<T>(&self, call: Call, op: impl Fn(&Overlay, &Call) -> Result<T>) -> Result<T> {
         let mut call = call;
-        let mut until: Option<Instant> = None;
+        let (began, mut patience) = (Instant::now(), Duration::ZERO);
         loop {
             let need = match op(self, &call) {
                 Err(OverlayError::Wait(need)) => need,
                 done => return done,
             };
-            let deadline = *until.get_or_insert_with(|| Instant::now() + self.patience(need));
+            patience = patience.max(self.patience(need));
+            let deadline = began + patience;
             if Instant::now() >= deadline {
                 call = given_up(call);
                 continue;

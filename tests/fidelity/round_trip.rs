@@ -72,9 +72,17 @@ fn onto_and_back(state: &str) {
         rig.offline();
     }
     let source = rig.root.join("source");
-    // Three times over: in the quick mode the large directory is for the test below.
-    hostile(&source, scale(150, 10_000));
+    // The large directory goes with one tool; the test below takes it away with all of them.
+    hostile(&source, scale(150, 500));
     for (name, recipe) in TOOLS {
+        if name == "cp" {
+            let more = scale(0, 10_000);
+            sh_within(
+                &format!("cd many; seq -f 'more %.0f' {more} | tr '\\n' '\\0' | xargs -0r touch"),
+                &source,
+                LONG,
+            );
+        }
         let (there, back) = (rig.mnt.join(name), rig.root.join(name));
         copy(recipe, &source, &there);
         same(&format!("{name} onto the mount, {state}"), &source, &there);
