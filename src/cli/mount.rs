@@ -15,6 +15,7 @@ use crate::daemon::{self, Mounting, PushMode, StartError};
 Examples:
   driftfs mount /mnt/nas/work ~/work
   driftfs mount --push manual /mnt/nas/work /mnt/nas/work    over the share itself
+  driftfs mount --cache-image 20G /mnt/nas/work /work        on ext4: clones instead of copies
   driftfs mount -o ro,allow_other --state /var/cache/work /mnt/nas/work /work
 
 Returns when the mount answers. Mounting again after a crash or a reboot continues where it stopped, with or
@@ -31,7 +32,7 @@ pub(super) struct Args {
     /// Stay in the foreground, with the log on standard error
     #[arg(long)]
     foreground: bool,
-    /// Mount options, as in fstab: ro, allow_other, noxattr, dev, suid, noexec, noatime, …
+    /// Mount options, as in fstab: ro, allow_other, noxattr, nopassthrough, dev, suid, noexec, noatime, …
     #[arg(short = 'o', value_name = "OPTIONS", value_delimiter = ',')]
     options: Vec<String>,
     /// When changes go to the server: 1 s after the last close, before close returns, or by `driftfs sync` only
@@ -40,6 +41,13 @@ pub(super) struct Args {
     /// Longest pause between two looks whether an unreachable server is back
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     probe: u64,
+    /// Keep files in a file system of their own that can clone (an XFS image in the state directory that grows as it is
+    /// filled), where the disk cannot: the first write to a large file then copies nothing (root only; needs xfsprogs)
+    #[arg(long, value_name = "SIZE", value_parser = daemon::parse_size)]
+    cache_image: Option<u64>,
+    /// How many files and directories are kept in memory, about 300 bytes each; what is not is read from the disk
+    #[arg(long, value_name = "N", default_value_t = 250_000, value_parser = clap::value_parser!(u32).range(1000..=100_000_000))]
+    inode_cache: u32,
     /// Started by another driftfs, which waits for a report
     #[arg(long, hide = true)]
     detached: bool,
@@ -74,6 +82,8 @@ pub(super) fn run(args: &Args, out: &Out) -> Outcome {
             Push::Manual => PushMode::Manual,
         },
         probe: std::time::Duration::from_secs(args.probe),
+        cache_image: args.cache_image,
+        inode_cache: args.inode_cache,
     };
     if args.detached {
         daemon::run_detached(&mounting).map_err(failure)?;

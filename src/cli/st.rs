@@ -83,7 +83,11 @@ fn text(status: &Status) -> String {
             status.unlisted
         ));
     }
-    lines.push(format!("  cache {}", size(status.cache.bytes)));
+    let image = status.cache.image;
+    let image = image.map_or_else(String::new, |bytes| {
+        format!(" in an image of {}", size(bytes))
+    });
+    lines.push(format!("  cache {}{image}", size(status.cache.bytes)));
     let mut text = lines.join("\n") + "\n";
     text += &reasons("waiting", &status.pending);
     text += &reasons("notes", &status.notes);

@@ -105,6 +105,9 @@ impl Changes {
 pub struct Cache {
     /// Bytes on disk.
     pub bytes: u64,
+    /// Bytes the image they are in can grow to, if they are in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<u64>,
 }
 
 /// A path and a sentence.

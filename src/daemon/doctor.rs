@@ -105,14 +105,17 @@ fn passthrough() -> Finding {
         what: match (kernel, rights) {
             (false, _) => "needs Linux 6.9; the daemon serves all reads and writes".into(),
             (true, false) => "needs root; the daemon serves all reads and writes".into(),
-            (true, true) => "possible here; this version serves all reads and writes itself".into(),
+            (true, true) => {
+                "the kernel reads and writes files that are here; -o nopassthrough switches it off"
+                    .into()
+            }
         },
     }
 }
 
 fn reflink(lower: Option<&Path>) -> Finding {
     let lower = lower.unwrap_or(Path::new("/x"));
-    let dir = super::place::default_state(lower);
+    let dir = super::place::default_state(lower).map(super::image::files_of);
     let tried = dir.as_deref().ok().and_then(sys::can_reflink);
     let shown = dir.map_or_else(|why| why, |dir| dir.display().to_string());
     Finding {
@@ -121,7 +124,7 @@ fn reflink(lower: Option<&Path>) -> Finding {
         what: match tried {
             Some(true) => format!("files in {shown} are cloned in place"),
             Some(false) => format!(
-                "{shown} cannot clone files: the first write to a file copies it; XFS, btrfs and bcachefs can"
+                "{shown} cannot clone files: the first write to a file copies it; XFS, btrfs and bcachefs can, and as root: driftfs mount --cache-image 20G …"
             ),
             None => format!("could not be tried in {shown}"),
         },

@@ -1,15 +1,17 @@
 //! All parts of a running mount, joined.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::bell::Bell;
 use super::gate::Gate;
+use super::image::Image;
 use super::launch::PushMode;
 use super::place::Place;
 use crate::control::Settled;
-use crate::fetch::Fetch;
+use crate::fetch::{Fetch, Stale};
 use crate::link::{Event, Link, State, Why};
 use crate::lower::{AgentClient, Lower};
 use crate::meta::{Meta, Record, WriteTxn};
@@ -34,6 +36,8 @@ pub(super) struct Engine {
     pub(super) reintegrate: Reintegrate,
     pub(super) gate: Arc<Gate>,
     pub(super) bell: Bell,
+    /// What holds the files, where they are not in the state directory itself.
+    pub(super) image: Option<Image>,
     last: Mutex<Option<Report>>,
     space: Mutex<Option<DiskSpace>>,
     /// Set when the server came back: its old handles go before anything is compared.
@@ -74,6 +78,7 @@ pub(super) struct Parts {
     pub(super) link: Arc<Link>,
     pub(super) fetch: Arc<Fetch>,
     pub(super) gate: Arc<Gate>,
+    pub(super) image: Option<Image>,
 }
 
 impl Engine {
@@ -95,6 +100,7 @@ impl Engine {
             reintegrate,
             gate: parts.gate,
             bell: Bell::default(),
+            image: parts.image,
             last: Mutex::new(None),
             space: Mutex::new(None),
             stale_handles: AtomicBool::new(false),
@@ -106,6 +112,13 @@ impl Engine {
     /// All that merges moved since the start.
     pub(super) fn moved(&self) -> MutexGuard<'_, Moved> {
         self.moved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The directory that holds live files and sealed objects.
+    pub(super) fn objects_dir(&self) -> &Path {
+        self.image
+            .as_ref()
+            .map_or(self.place.state.as_path(), Image::dir)
     }
 
     /// The database.
@@ -178,6 +191,7 @@ impl Engine {
     fn returning(&self) {
         self.stale_handles.store(true, Ordering::Release);
         self.fetch.look_again();
+        self.fetch.push_stale(vec![Stale::Everything]);
         self.bell.sync();
     }
 

@@ -28,6 +28,10 @@ pub struct Mounting {
     pub push: PushMode,
     /// Longest pause between two probes.
     pub probe: Duration,
+    /// Keep files in an image of so many bytes.
+    pub cache_image: Option<u64>,
+    /// Nodes kept in memory.
+    pub inode_cache: u32,
 }
 
 /// When changes go to the server.
@@ -153,9 +157,14 @@ fn arguments(mounting: &Mounting) -> Vec<OsString> {
         mounting.push.word().into(),
         "--probe".into(),
         mounting.probe.as_secs().to_string().into(),
+        "--inode-cache".into(),
+        mounting.inode_cache.to_string().into(),
     ];
     for option in &mounting.options {
         all.extend(["-o".into(), option.into()]);
+    }
+    if let Some(size) = mounting.cache_image {
+        all.extend(["--cache-image".into(), size.to_string().into()]);
     }
     if let Some(state) = &mounting.state {
         all.extend(["--state".into(), state.into()]);

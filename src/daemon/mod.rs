@@ -8,6 +8,7 @@ mod dispatch;
 mod doctor;
 mod engine;
 mod gate;
+mod image;
 mod launch;
 mod log;
 mod look;
@@ -24,6 +25,7 @@ mod syncing;
 mod workers;
 
 pub use doctor::{Finding, Health, doctor};
+pub use image::parse_size;
 pub use launch::{Mounting, PushMode, Ready, StartError, launch, run_detached, run_foreground};
 pub use look::look_at_main;
 

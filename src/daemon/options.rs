@@ -9,6 +9,8 @@ pub struct Options {
     pub allow_other: bool,
     /// `noxattr`: no extended attributes, so that programs do not ask for each.
     pub noxattr: bool,
+    /// Not `nopassthrough`: the kernel reads and writes complete local files itself, where it can.
+    pub passthrough: bool,
     /// `dev`: device nodes work (root only).
     pub dev: bool,
     /// `suid`: set-id bits work (root only).
@@ -48,6 +50,7 @@ pub fn parse(given: &[String], root: bool) -> Result<Options, String> {
         read_only: false,
         allow_other: root,
         noxattr: false,
+        passthrough: root,
         dev: false,
         suid: false,
         noexec: false,
@@ -59,6 +62,7 @@ pub fn parse(given: &[String], root: bool) -> Result<Options, String> {
             "ro" => options.read_only = true,
             "allow_other" => options.allow_other = true,
             "noxattr" => options.noxattr = true,
+            "nopassthrough" => options.passthrough = false,
             "dev" | "suid" if !root => {
                 return Err(format!("option `{word}` needs root"));
             }
@@ -92,7 +96,7 @@ fn apply_quiet(options: &mut Options, word: &str) {
 
 fn unknown(word: &str) -> String {
     format!(
-        "unknown mount option `{word}`\n  known: ro rw allow_other noxattr dev nodev suid nosuid exec noexec sync async dirsync \
+        "unknown mount option `{word}`\n  known: ro rw allow_other noxattr nopassthrough dev nodev suid nosuid exec noexec sync async dirsync \
          noatime relatime nofail _netdev x-…\n  next: driftfs mount --help"
     )
 }
@@ -111,6 +115,8 @@ mod tests {
         let options = read("ro,rw,dev,suid,nosuid,noatime,x-systemd.automount", true).unwrap();
         assert!(!options.read_only && options.dev && !options.suid && options.allow_other);
         assert!(!read("", false).unwrap().allow_other);
+        assert!(read("", true).unwrap().passthrough && !read("", false).unwrap().passthrough);
+        assert!(!read("nopassthrough", true).unwrap().passthrough);
     }
 
     #[test]

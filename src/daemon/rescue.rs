@@ -7,6 +7,7 @@ mod export;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::image::{self, Image};
 use crate::meta::{Meta, MetaError};
 use crate::objects::Objects;
 use crate::sys::{self, StateLock};
@@ -32,6 +33,9 @@ pub enum RescueError {
         "{0} is not empty, and nothing is overwritten\n  next: name a directory that does not exist yet"
     )]
     NotEmpty(PathBuf),
+    /// The image with the files cannot be reached.
+    #[error("{0}")]
+    Image(String),
     /// The database.
     #[error("the database of the state directory cannot be read: {0}")]
     Meta(#[from] MetaError),
@@ -59,6 +63,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 struct Still {
     meta: Meta,
     objects: Objects,
+    // After the files that are open in it, before the lock.
+    _image: Option<Image>,
     _lock: StateLock,
 }
 
@@ -70,9 +76,13 @@ impl Still {
         }
         let lock = sys::lock_state(dir, PATIENCE).map_err(io("locking the state directory"))?;
         let lock = lock.ok_or_else(|| RescueError::InUse(dir.to_owned()))?;
+        let meta = Meta::open(dir)?;
+        let image = image::open_existing(dir).map_err(RescueError::Image)?;
+        let files = image.as_ref().map_or(dir, Image::dir);
         Ok(Still {
-            meta: Meta::open(dir)?,
-            objects: Objects::open_untouched(dir).map_err(io("opening the state directory"))?,
+            meta,
+            objects: Objects::open_untouched(files).map_err(io("opening the state directory"))?,
+            _image: image,
             _lock: lock,
         })
     }

@@ -44,6 +44,9 @@ impl Running {
         if let Err(error) = self.engine.tree.sync_names() {
             tracing::error!(%error, "the last sync to disk");
         }
+        if let Some(image) = &self.engine.image {
+            image.close();
+        }
         sys::remove_small(&self.engine.place.state, "daemon.pid");
         tracing::info!("end");
         // Other threads may still be at work for a moment: the lock goes with the process, not before it.

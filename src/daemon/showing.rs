@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::dispatch::failed;
 use super::engine::Engine;
+use super::image::Image;
 use super::syncing::{notes, reasons};
 use crate::control::{
     Cache, Changes, Code, Diff, DiffItem, JsonPath, LinkInfo, Log, LogItem, PlanClash, PlanStep,
@@ -47,8 +48,9 @@ pub(super) fn status(engine: &Engine) -> Result<Status, Refusal> {
         notes,
         brake: report.brake,
         cache: Cache {
-            bytes: sys::disk_use(&engine.place.state.join("live"))
-                + sys::disk_use(&engine.place.state.join("sealed")),
+            bytes: sys::disk_use(&engine.objects_dir().join("live"))
+                + sys::disk_use(&engine.objects_dir().join("sealed")),
+            image: engine.image.as_ref().map(Image::size),
         },
         push: engine.push.word().into(),
         unlisted,

@@ -1,11 +1,13 @@
 //! From what was typed to a mount that answers. Every refusal is a sentence with what to do next.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::engine::{Engine, FORCED, Parts};
 use super::gate::Gate;
+use super::image::{self, Image};
 use super::launch::{Mounting, PushMode, Ready, StartError};
 use super::look::{self, Found};
 use super::options::{self, Options};
@@ -172,8 +174,11 @@ fn open_engine(mounting: &Mounting, place: Place) -> Result<Engine, StartError> 
         )
     };
     let meta = Arc::new(Meta::open(&place.state).map_err(|error| opening(&error))?);
+    meta.keep_in_memory(mounting.inode_cache as usize);
     belongs(&meta, &place)?;
-    let objects = Arc::new(Objects::open(&place.state).map_err(|error| opening(&error))?);
+    let image =
+        image::open(&place.state, &meta, mounting.cache_image).map_err(StartError::Failed)?;
+    let objects = Arc::new(open_objects(&place, image.as_ref()).map_err(|error| opening(&error))?);
     let gate = Arc::new(Gate::open(meta.clone()).map_err(|error| opening(&error))?);
     let forced = meta
         .read(|rows| Ok::<_, MetaError>(rows.setting(FORCED)?.is_some()))
@@ -196,7 +201,15 @@ fn open_engine(mounting: &Mounting, place: Place) -> Result<Engine, StartError> 
         link,
         fetch,
         gate,
+        image,
     }))
+}
+
+fn open_objects(place: &Place, image: Option<&Image>) -> io::Result<Objects> {
+    match image {
+        Some(image) => Ok(Objects::open(image.dir())?.within(image.file()?)),
+        None => Objects::open(&place.state),
+    }
 }
 
 /// A state directory serves one lower for ever: base would mean nothing for another one.
@@ -288,6 +301,7 @@ fn mount(engine: &Arc<Engine>, options: &Options) -> Result<fuse::Mounted, Start
         dev: options.dev,
         suid: options.suid,
         noexec: options.noexec,
+        passthrough: options.passthrough,
         more,
     };
     fuse::mount(&mount_options, Arc::new(overlay)).map_err(|error| {

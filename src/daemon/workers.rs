@@ -1,4 +1,4 @@
-//! The daemon's own threads: prober, merger, walker of names.
+//! The daemon's own threads: prober, merger, walker of names, watcher of writers nobody sees.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::bell::Work;
 use super::engine::Engine;
 use super::launch::PushMode;
-use super::{probing, syncing};
+use super::{probing, pushing, syncing};
 use crate::link::State;
 use crate::reintegrate::Mode;
 use crate::sys;
@@ -20,15 +20,22 @@ const NAMES: usize = 1_000_000;
 /// Pause of the walker when there is nothing to walk.
 const WALK_PAUSE: Duration = Duration::from_secs(30);
 
+/// How often files that are written without asking are looked at.
+const WRITTEN_LOOK: Duration = Duration::from_secs(2);
+/// Pause before each such look.
+const WRITTEN_PAUSE: Duration = Duration::from_millis(100);
+
 /// Pause before a thread that met a defect goes on.
 const RESTART: Duration = Duration::from_secs(2);
 
 /// Starts all of them.
 pub(super) fn start(engine: &Arc<Engine>) -> io::Result<()> {
+    engine.tree.clear_aside()?;
     spawn("prober", engine, probing::run)?;
     spawn("merger", engine, merge)?;
     spawn("watcher", engine, follow)?;
-    spawn("names", engine, walk)
+    spawn("names", engine, walk)?;
+    spawn("written", engine, watch_writers)
 }
 
 fn spawn(name: &str, engine: &Arc<Engine>, work: fn(&Engine)) -> io::Result<()> {
@@ -66,6 +73,19 @@ fn merge(engine: &Engine) {
             }
             // Nothing is forgotten: the return of the link begins with a merge.
             Work::Sync | Work::Send => {}
+        }
+    }
+}
+
+/// Tells of what was written without anybody being asked: through a mapping after the last close, or a handle that stays
+/// open.
+fn watch_writers(engine: &Engine) {
+    while !engine.bell.is_ended() {
+        engine.tree.wait_written(WRITTEN_LOOK);
+        // Many files closed in a row are looked at together, when the kernel has let go of them.
+        sys::sleep(WRITTEN_PAUSE);
+        for _ in engine.tree.written_silently() {
+            pushing::changed(engine);
         }
     }
 }

@@ -10,10 +10,14 @@ use crate::model::{Ino, Name};
 /// Something whose kernel caches must go.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Stale {
+    /// Attributes of a node.
+    Attributes(Ino),
     /// Attributes and bytes of a node.
     Node(Ino),
     /// A name whose object changed, appeared or vanished.
     Name(Ino, Name),
+    /// All that was kept for as long as the server cannot be asked: names that are not there, and all attributes.
+    Everything,
 }
 
 /// The queue.

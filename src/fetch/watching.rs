@@ -327,7 +327,7 @@ impl State {
             self.session = session;
             self.lost();
             for one in self.dirs.values_mut() {
-                one.placed = false;
+                (one.placed, one.vouched) = (false, false);
             }
         }
     }
@@ -386,3 +386,7 @@ fn has_linked(listing: &Listing) -> bool {
     let mut entries = listing.entries.iter();
     entries.any(|entry| linked(entry.seen.stamp.kind, entry.seen.nlink))
 }
+
+#[cfg(test)]
+#[path = "watching_test.rs"]
+mod tests;

@@ -4,21 +4,23 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use fuser::{
-    BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags, INodeNo,
-    InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate,
-    ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek,
-    ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, INodeNo, InitFlags,
+    IoctlFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
+    ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen,
+    ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 
+use super::backing::Backings;
 use super::convert::{
     call, file_attr, file_type, how_to_open, kind_of_mode, masked, open_call, rename_mode, set_time,
 };
 use super::errno::errno;
 use super::parked::guarded;
 use super::replies;
+use super::telling::Telling;
 use super::waits::Waits;
 use crate::model::{Ino, Kind, Name};
 use crate::overlay::{
@@ -33,16 +35,24 @@ const MAX_WRITE: u32 = 1 << 20;
 pub(super) struct Adaptor {
     overlay: Arc<Overlay>,
     waits: Arc<Waits>,
+    backings: Arc<Backings>,
+    /// Passthrough is wanted.
+    passthrough: bool,
 }
 
 impl Adaptor {
-    pub(super) fn new(overlay: Arc<Overlay>, waits: Arc<Waits>) -> Adaptor {
-        Adaptor { overlay, waits }
+    pub(super) fn new(overlay: Arc<Overlay>, waits: Arc<Waits>, passthrough: bool) -> Adaptor {
+        Adaptor {
+            backings: Arc::new(Backings::new(Arc::clone(&overlay))),
+            overlay,
+            waits,
+            passthrough,
+        }
     }
 
-    /// How long the kernel may keep what it is told of the names in `dir`.
-    fn ttl(&self, dir: INodeNo) -> Duration {
-        self.overlay.fresh_for(Ino(dir.0))
+    /// For a reply that the kernel may keep; made before anything is read for it.
+    fn telling(&self) -> Telling {
+        Telling::new(&self.overlay)
     }
 
     /// Runs what never waits for the server.
@@ -64,11 +74,11 @@ impl Adaptor {
         new: NewNode,
         reply: ReplyEntry,
     ) {
-        let (ttl, parent, name) = (self.ttl(parent), Ino(parent.0), name.to_owned());
+        let (telling, parent, name) = (self.telling(), Ino(parent.0), Name::from_os(name));
         self.waits.run(
             masked(call(request), umask),
-            move |o, c| o.make(c, parent, &Name::from_os(&name)?, &new),
-            move |result| replies::entry(reply, ttl, result),
+            move |o, c| o.make(c, parent, name.as_ref().map_err(Clone::clone)?, &new),
+            move |result| telling.entry(reply, parent, result),
         );
     }
 }
@@ -99,15 +109,23 @@ impl Filesystem for Adaptor {
         if let Err(nearest) = config.set_max_write(MAX_WRITE) {
             tracing::info!(nearest, "largest write");
         }
+        if self.passthrough {
+            let known = config.add_capabilities(InitFlags::FUSE_PASSTHROUGH).is_ok();
+            // Our live files lie on a file system that is not stacked on another.
+            let can = known && config.set_max_stack_depth(1).is_ok();
+            tracing::info!(can, "passthrough");
+            self.overlay.use_passthrough(can);
+        }
         Ok(())
     }
 
     fn lookup(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let (ttl, parent, name) = (self.ttl(parent), Ino(parent.0), name.to_owned());
+        let (telling, parent, name) = (self.telling(), Ino(parent.0), Name::from_os(name));
+        let asked = name.clone().ok();
         self.waits.run(
             call(request),
-            move |o, c| o.lookup(c, parent, &Name::from_os(&name)?),
-            move |result| replies::found(reply, ttl, result),
+            move |o, c| o.lookup(c, parent, name.as_ref().map_err(Clone::clone)?),
+            move |result| telling.found(reply, (parent, asked), result),
         );
     }
 
@@ -116,11 +134,11 @@ impl Filesystem for Adaptor {
     }
 
     fn getattr(&self, request: &Request, ino: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
-        let ttl = self.overlay.keep_for(Ino(ino.0));
+        let telling = self.telling();
         self.waits.run(
             call(request),
             move |o, c| o.getattr(c, Ino(ino.0)),
-            move |result| replies::attr(reply, ttl, result),
+            move |result| telling.attributes(reply, result),
         );
     }
 
@@ -138,11 +156,11 @@ impl Filesystem for Adaptor {
             atime: atime.map(set_time),
             mtime: mtime.map(set_time),
         };
-        let ttl = self.overlay.keep_for(Ino(ino.0));
+        let telling = self.telling();
         self.waits.run(
             call(request),
             move |o, c| o.setattr(c, Ino(ino.0), &set),
-            move |result| replies::attr(reply, ttl, result),
+            move |result| telling.attributes(reply, result),
         );
     }
 
@@ -223,20 +241,20 @@ impl Filesystem for Adaptor {
     }
 
     fn link(&self, request: &Request, ino: INodeNo, new_parent: INodeNo, new_name: &OsStr, reply: ReplyEntry) {
-        let (name, ttl) = (new_name.to_owned(), self.ttl(new_parent));
+        let (name, telling, dir) = (new_name.to_owned(), self.telling(), Ino(new_parent.0));
         self.waits.run(
             call(request),
-            move |o, c| o.link(c, Ino(ino.0), Ino(new_parent.0), &Name::from_os(&name)?),
-            move |result| replies::entry(reply, ttl, result),
+            move |o, c| o.link(c, Ino(ino.0), dir, &Name::from_os(&name)?),
+            move |result| telling.entry(reply, dir, result),
         );
     }
 
     fn open(&self, request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        let how = how_to_open(flags.0);
+        let (how, backings) = (how_to_open(flags.0), Arc::clone(&self.backings));
         self.waits.run(
             open_call(request, flags.0),
             move |o, c| o.open(c, Ino(ino.0), how),
-            move |result| replies::opened(reply, result),
+            move |result| replies::opened(reply, &backings, Ino(ino.0), result),
         );
     }
 
@@ -244,15 +262,16 @@ impl Filesystem for Adaptor {
         &self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, umask: u32, flags: i32,
         reply: ReplyCreate,
     ) {
-        let (name, ttl, how) = (name.to_owned(), self.ttl(parent), how_to_open(flags));
+        let (name, telling, how) = (name.to_owned(), self.telling(), how_to_open(flags));
         let exclusive = flags & f::O_EXCL != 0;
+        let backings = Arc::clone(&self.backings);
         self.waits.run(
             masked(open_call(request, flags), umask),
             move |o, c| {
                 let name = Name::from_os(&name)?;
                 o.create(c, Ino(parent.0), &name, mode & 0o7777, how, exclusive)
             },
-            move |result| replies::created(reply, ttl, result),
+            move |result| telling.created(reply, &backings, Ino(parent.0), result),
         );
     }
 
@@ -288,6 +307,8 @@ impl Filesystem for Adaptor {
         &self, _request: &Request, _ino: INodeNo, fh: FileHandle, _flags: OpenFlags,
         _lock_owner: Option<LockOwner>, _flush: bool, reply: ReplyEmpty,
     ) {
+        // The kernel's own books of it are closed already: a backing that goes now is used by nobody.
+        self.backings.release(fh.0);
         self.overlay.release(fh.0);
         reply.ok();
     }
@@ -299,9 +320,9 @@ impl Filesystem for Adaptor {
     fn opendir(&self, request: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
         self.waits.run(
             call(request),
-            move |o, c| o.opendir(c, Ino(ino.0)),
+            move |o, c| Ok((o.opendir(c, Ino(ino.0))?, o.keeps_listing(Ino(ino.0)))),
             move |result| match result {
-                Ok(handle) => reply.opened(FileHandle(handle), FopenFlags::empty()),
+                Ok((handle, keeps)) => reply.opened(FileHandle(handle), replies::dir_flags(keeps)),
                 Err(error) => reply.error(errno(&error)),
             },
         );
@@ -324,9 +345,10 @@ impl Filesystem for Adaptor {
     fn readdirplus(
         &self, request: &Request, ino: INodeNo, fh: FileHandle, offset: u64, mut reply: ReplyDirectoryPlus,
     ) {
-        let ttl = self.ttl(ino);
+        let _answering = self.overlay.answering();
         let mut take = |item: &DirItem| {
             let attr = file_attr(&item.stat);
+            let ttl = self.overlay.keep_at(Ino(ino.0), &item.stat);
             let (ino, name) = (INodeNo(item.stat.ino.0), item_name(item));
             let ttl = replies::keep(&item.stat, ttl);
             !reply.add(ino, item.cookie, name, &ttl, &attr, replies::GENERATION)

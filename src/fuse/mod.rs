@@ -1,6 +1,7 @@
 //! How the kernel asks: decode, one call of `overlay`, reply.
 
 mod adaptor;
+mod backing;
 mod convert;
 mod errno;
 mod notify;
@@ -9,6 +10,7 @@ mod parked;
 mod patience_test;
 mod replies;
 mod session;
+mod telling;
 mod waits;
 
 pub use session::{MountOptions, Mounted, mount};

@@ -1,16 +1,18 @@
 //! Results of operations as replies to the kernel.
 
+use std::fs::File;
 use std::time::Duration;
 
 use fuser::{
-    FileHandle, FopenFlags, Generation, ReplyAttr, ReplyCreate, ReplyData, ReplyEmpty, ReplyEntry,
-    ReplyLseek, ReplyOpen, ReplyWrite, ReplyXattr,
+    BackingId, FileHandle, FopenFlags, Generation, ReplyAttr, ReplyCreate, ReplyData, ReplyEmpty,
+    ReplyEntry, ReplyLseek, ReplyOpen, ReplyWrite, ReplyXattr,
 };
 
+use super::backing::Backings;
 use super::convert::file_attr;
 use super::errno::errno;
 use crate::model::{Attrs, Ino, Kind, Time};
-use crate::overlay::{Opened, OverlayError, Result, Stat, TreeError};
+use crate::overlay::{Opened, OverlayError, Result, Stat};
 use crate::sys;
 
 /// Numbers are never reused, so that there is one generation.
@@ -26,22 +28,19 @@ pub(super) fn keep(stat: &Stat, ttl: Duration) -> Duration {
     }
 }
 
-/// A node, or why not.
-pub(super) fn entry(reply: ReplyEntry, ttl: Duration, result: Result<Stat>) {
-    match result {
-        Ok(stat) => reply.entry(&keep(&stat, ttl), &file_attr(&stat), GENERATION),
-        Err(error) => reply.error(errno(&error)),
-    }
+/// A node.
+pub(super) fn entry(reply: ReplyEntry, ttl: Duration, stat: &Stat) {
+    reply.entry(&keep(stat, ttl), &file_attr(stat), GENERATION);
 }
 
-/// A node, a certain "there is none" that the kernel may keep for `ttl`, or why not.
-pub(super) fn found(reply: ReplyEntry, ttl: Duration, result: Result<Stat>) {
-    match result {
-        Err(OverlayError::Tree(TreeError::NotFound)) => {
-            reply.entry(&ttl, &file_attr(&nothing()), GENERATION);
-        }
-        other => entry(reply, ttl, other),
-    }
+/// Why there is no node.
+pub(super) fn refused_entry(reply: ReplyEntry, error: &OverlayError) {
+    reply.error(errno(error));
+}
+
+/// Nothing is there, and the kernel may keep that for `ttl`.
+pub(super) fn missing(reply: ReplyEntry, ttl: Duration) {
+    reply.entry(&ttl, &file_attr(&nothing()), GENERATION);
 }
 
 /// Number 0 tells the kernel that there is nothing of that name.
@@ -65,39 +64,65 @@ fn nothing() -> Stat {
     }
 }
 
-/// Attributes, or why not.
-pub(super) fn attr(reply: ReplyAttr, ttl: Duration, result: Result<Stat>) {
-    match result {
-        Ok(stat) => reply.attr(&keep(&stat, ttl), &file_attr(&stat)),
-        Err(error) => reply.error(errno(&error)),
-    }
+/// Attributes.
+pub(super) fn attr(reply: ReplyAttr, ttl: Duration, stat: &Stat) {
+    reply.attr(&keep(stat, ttl), &file_attr(stat));
+}
+
+/// Why there are no attributes.
+pub(super) fn refused_attr(reply: ReplyAttr, error: &OverlayError) {
+    reply.error(errno(error));
 }
 
 /// An opened file, or why not.
-pub(super) fn opened(reply: ReplyOpen, result: Result<Opened>) {
-    match result {
-        Ok(opened) => reply.opened(FileHandle(opened.handle), open_flags(&opened)),
+pub(super) fn opened(reply: ReplyOpen, backings: &Backings, ino: Ino, result: Result<Opened>) {
+    let open = |file: File| reply.open_backing(file);
+    let passed = result.and_then(|opened| Ok((opened, backings.find(ino, &opened, &open)?)));
+    match passed {
+        Ok((opened, Some(backing))) => {
+            let none = FopenFlags::empty();
+            reply.opened_passthrough(FileHandle(opened.handle), none, &backing);
+        }
+        Ok((opened, None)) => reply.opened(FileHandle(opened.handle), open_flags(&opened)),
         Err(error) => reply.error(errno(&error)),
     }
 }
 
-/// A made and opened file, or why not.
-pub(super) fn created(reply: ReplyCreate, ttl: Duration, result: Result<(Stat, Opened)>) {
-    match result {
-        Ok((stat, opened)) => reply.created(
-            &ttl,
-            &file_attr(&stat),
-            GENERATION,
-            FileHandle(opened.handle),
-            open_flags(&opened),
-        ),
-        Err(error) => reply.error(errno(&error)),
+/// A made and opened file.
+pub(super) fn created(
+    reply: ReplyCreate,
+    ttl: Duration,
+    stat: &Stat,
+    opened: &Opened,
+    backing: Option<&BackingId>,
+) {
+    let (attr, handle) = (file_attr(stat), FileHandle(opened.handle));
+    match backing {
+        Some(backing) => {
+            let none = FopenFlags::empty();
+            reply.created_passthrough(&ttl, &attr, GENERATION, handle, none, backing);
+        }
+        None => reply.created(&ttl, &attr, GENERATION, handle, open_flags(opened)),
     }
+}
+
+/// Why no file was made.
+pub(super) fn refused_create(reply: ReplyCreate, error: &OverlayError) {
+    reply.error(errno(error));
 }
 
 fn open_flags(opened: &Opened) -> FopenFlags {
     if opened.keep_cache {
         FopenFlags::FOPEN_KEEP_CACHE
+    } else {
+        FopenFlags::empty()
+    }
+}
+
+/// `keeps`: the kernel may list the directory from what it has.
+pub(super) fn dir_flags(keeps: bool) -> FopenFlags {
+    if keeps {
+        FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE
     } else {
         FopenFlags::empty()
     }

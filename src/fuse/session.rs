@@ -32,6 +32,8 @@ pub struct MountOptions {
     pub suid: bool,
     /// Programs may not be started from it.
     pub noexec: bool,
+    /// The kernel reads and writes complete local files itself, where it can.
+    pub passthrough: bool,
     /// Further options, for `fusermount3` or the kernel as they are.
     pub more: Vec<String>,
 }
@@ -48,7 +50,11 @@ pub struct Mounted {
 /// Mounts, and answers from now on.
 pub fn mount(options: &MountOptions, overlay: Arc<Overlay>) -> io::Result<Mounted> {
     let waits = Arc::new(Waits::new(Arc::clone(&overlay)));
-    let adaptor = Adaptor::new(Arc::clone(&overlay), Arc::clone(&waits));
+    let adaptor = Adaptor::new(
+        Arc::clone(&overlay),
+        Arc::clone(&waits),
+        options.passthrough,
+    );
     let session = Session::new(adaptor, &options.mountpoint, &config(options))?.spawn()?;
     let session = ManuallyDrop::new(session);
     let stop = Arc::new(AtomicBool::new(false));

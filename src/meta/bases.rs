@@ -103,6 +103,7 @@ impl WriteTxn<'_> {
         self.run(what, "DELETE FROM base_entry WHERE bid = ?1", with)?;
         // Not a change snapshots must remember: what a node descended from is no part of what they show.
         self.run(what, "UPDATE node SET bid = NULL WHERE bid = ?1", with)?;
+        self.note(|pending| pending.orphan(bid.0));
         self.run(what, "DELETE FROM base_node WHERE bid = ?1", with)
             .map(|_| ())
     }

@@ -5,12 +5,16 @@
 //! (WAL, `synchronous=NORMAL`): `kill -9` loses nothing. [`Meta::flush`] is the one place where the log is synced.
 
 mod bases;
+mod cache;
+#[cfg(test)]
+mod cache_test;
 mod codec;
 mod conflicts;
 mod doctor;
 mod entries;
 mod first;
 mod intents;
+mod known;
 mod nodes;
 mod open;
 mod paths;
@@ -27,6 +31,7 @@ mod calls_test;
 #[cfg(test)]
 mod history_test;
 
+pub use cache::Changed;
 pub use open::{Meta, MetaError};
 pub use rows::{BaseNode, Conflict, Entry, Intent, Node, Record, Rows, Sealed, View};
 pub use txn::WriteTxn;

@@ -2,9 +2,10 @@
 
 use rusqlite::params;
 
+use super::cache::Known;
 use super::codec::{Cols, blob};
 use super::open::MetaError;
-use super::rows::{Node, Rows};
+use super::rows::{Entry, Node, Rows};
 use super::txn::WriteTxn;
 use crate::model::{Bid, Bytes, Dirty, Epoch, Ino, LiveStat};
 
@@ -24,23 +25,28 @@ macro_rules! columns {
 const LIVE: &str = columns!("since");
 
 fn word(cols: &Cols<'_>) -> Result<Node> {
+    word_from(cols, 0)
+}
+
+/// A node whose columns begin with the one at `n`.
+fn word_from(cols: &Cols<'_>, n: usize) -> Result<Node> {
     Ok(Node {
-        ino: Ino(cols.number(0)?),
-        bid: cols.maybe(1)?.map(Bid),
-        attrs: cols.blob(2)?,
-        nlink: cols.small(3)?,
-        target: cols.get(4)?,
-        xattrs: cols.maybe_blob(5)?.unwrap_or_default(),
-        since: Epoch(cols.number(6)?),
-        bytes_since: Epoch(cols.number(7)?),
-        rev: cols.number(8)?,
-        dirty: Dirty(cols.small(9)?),
-        writer: cols.small(10)?,
-        live_stat: cols.maybe_blob::<LiveStat>(11)?,
-        durable: cols.get(12)?,
-        listed: cols.maybe(13)?.map(Epoch),
-        fetched: cols.maybe(14)?.map(Epoch),
-        bytes: if cols.number(15)? == 0 {
+        ino: Ino(cols.number(n)?),
+        bid: cols.maybe(n + 1)?.map(Bid),
+        attrs: cols.blob(n + 2)?,
+        nlink: cols.small(n + 3)?,
+        target: cols.get(n + 4)?,
+        xattrs: cols.maybe_blob(n + 5)?.unwrap_or_default(),
+        since: Epoch(cols.number(n + 6)?),
+        bytes_since: Epoch(cols.number(n + 7)?),
+        rev: cols.number(n + 8)?,
+        dirty: Dirty(cols.small(n + 9)?),
+        writer: cols.small(n + 10)?,
+        live_stat: cols.maybe_blob::<LiveStat>(n + 11)?,
+        durable: cols.get(n + 12)?,
+        listed: cols.maybe(n + 13)?.map(Epoch),
+        fetched: cols.maybe(n + 14)?.map(Epoch),
+        bytes: if cols.number(n + 15)? == 0 {
             Bytes::Absent
         } else {
             Bytes::Here
@@ -51,8 +57,38 @@ fn word(cols: &Cols<'_>) -> Result<Node> {
 impl Rows<'_> {
     /// The node of that number.
     pub fn node(&self, ino: Ino) -> Result<Option<Node>> {
+        if let Known::Is(node) = self.known_node(ino) {
+            self.check(|| Ok((node.clone(), self.stored_node(ino)?)))?;
+            return Ok(node);
+        }
+        let node = self.stored_node(ino)?;
+        if let Some(node) = &node {
+            self.keep_node(node);
+        }
+        Ok(node)
+    }
+
+    pub(super) fn stored_node(&self, ino: Ino) -> Result<Option<Node>> {
         let query = concat!("SELECT ", columns!("since"), " FROM node WHERE ino = ?1");
         self.one("node", query, [ino.0 as i64], word)
+    }
+
+    /// The entries of a directory in no order, each with its node, at most `limit`.
+    pub(super) fn children(&self, parent: Ino, limit: usize) -> Result<Vec<(Entry, Option<Node>)>> {
+        let query = concat!(
+            "SELECT e.parent, e.name, e.ino, e.cookie, e.since, n.* FROM entry AS e LEFT JOIN (SELECT ",
+            columns!("since"),
+            " FROM node) AS n ON n.ino = e.ino WHERE e.parent = ?1 LIMIT ?2"
+        );
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.many("entry", query, params![parent.0 as i64, limit], |c| {
+            let entry = super::entries::word(c)?;
+            let node = match c.maybe(5)? {
+                Some(_) => Some(word_from(c, 5)?),
+                None => None,
+            };
+            Ok((entry, node))
+        })
     }
 
     /// Live nodes descending from a base object, lowest number first.
@@ -124,7 +160,8 @@ impl WriteTxn<'_> {
     /// Stores a node. If a snapshot may still show the old row (`since` before the current epoch), that one is kept in
     /// `past_node` first. `since` is set by this call; `bytes_since` is the caller's.
     pub fn put_node(&self, node: &Node) -> Result<()> {
-        self.keep_node(node.ino)?;
+        let was_there = self.keep_past_node(node.ino)?;
+        let since = self.epoch_now()?;
         let xattrs = (!node.xattrs.is_empty()).then(|| blob(&node.xattrs));
         let with = params![
             node.ino.0 as i64,
@@ -134,7 +171,7 @@ impl WriteTxn<'_> {
             node.nlink,
             node.target,
             xattrs,
-            self.epoch_now()?.0 as i64,
+            since.0 as i64,
             node.bytes_since.0 as i64,
             node.rev as i64,
             node.dirty.0,
@@ -145,32 +182,33 @@ impl WriteTxn<'_> {
             node.fetched.map(|epoch| epoch.0 as i64),
             node.bytes as u8,
         ];
-        self.run("store a node", PUT, with).map(|_| ())
+        self.run("store a node", PUT, with)?;
+        self.note(|pending| pending.put_node(node, since, !was_there));
+        Ok(())
     }
 
     /// Removes a node row (its pre-image is kept for snapshots that show it).
     pub fn drop_node(&self, ino: Ino) -> Result<()> {
-        self.keep_node(ino)?;
+        self.keep_past_node(ino)?;
         self.run(
             "remove a node",
             "DELETE FROM node WHERE ino = ?1",
             [ino.0 as i64],
-        )
-        .map(|_| ())
+        )?;
+        self.note(|pending| pending.drop_node(ino));
+        Ok(())
     }
 
-    /// Copies the row into the past if a snapshot shows it.
-    fn keep_node(&self, ino: Ino) -> Result<()> {
-        let query = "SELECT since FROM node WHERE ino = ?1";
-        let since = self.one("node", query, [ino.0 as i64], |c| c.number(0))?;
-        let now = self.epoch_now()?;
-        let Some(since) = since.map(Epoch).filter(|since| *since < now) else {
-            return Ok(());
+    /// Copies the row into the past if a snapshot shows it. True when there is one.
+    fn keep_past_node(&self, ino: Ino) -> Result<bool> {
+        let Some(old) = self.node(ino)? else {
+            return Ok(false);
         };
-        if self.shown(since, now)? {
+        let now = self.epoch_now()?;
+        if old.since < now && self.shown(old.since, now)? {
             self.run("keep a node", KEEP, params![ino.0 as i64, now.0 as i64])?;
         }
-        Ok(())
+        Ok(true)
     }
 }
 

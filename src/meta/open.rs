@@ -1,15 +1,18 @@
 //! Opening the database, and the two kinds of transaction.
 
+use std::cell::{OnceCell, RefCell};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::cache::{Cache, Changed, Pending};
 use super::codec::sql;
-use super::rows::Rows;
+use super::rows::{Db, Node, Rows};
 use super::txn::{State, WriteTxn};
 use super::{first, schema};
+use crate::model::Ino;
 use crate::sys;
 
 /// Why the database did not do it.
@@ -64,6 +67,7 @@ const READERS: usize = 8;
 pub struct Meta {
     writer: Mutex<Writer>,
     readers: Mutex<Vec<Connection>>,
+    cache: Cache,
     file: PathBuf,
     /// The log, held open for syncing. SQLite keeps this one file for as long as a connection is open, and has no
     /// file locks on it, so a descriptor of ours disturbs nothing.
@@ -92,6 +96,7 @@ impl Meta {
                 allowed: None,
             }),
             readers: Mutex::new(Vec::new()),
+            cache: Cache::new(),
             file,
             log,
         };
@@ -99,23 +104,58 @@ impl Meta {
         Ok(meta)
     }
 
+    /// Keeps rows of at most so many nodes in memory, beginning with none.
+    pub fn keep_in_memory(&self, nodes: usize) {
+        self.cache.set_limit(nodes);
+    }
+
+    /// Nodes and names kept in memory now.
+    pub fn kept_in_memory(&self) -> (usize, usize) {
+        self.cache.size()
+    }
+
+    /// The 512-byte blocks of a clean live file, if somebody noted them since its row changed.
+    pub fn known_blocks(&self, ino: Ino) -> Option<u64> {
+        self.cache.blocks(ino)
+    }
+
+    /// Notes the blocks of a live file, in memory only.
+    pub fn note_blocks(&self, node: &Node, blocks: u64) {
+        self.cache.note_blocks(node, blocks);
+    }
+
+    /// Reads a few rows of one moment, from memory where they are there. Commits wait until `work` ends: so it must be
+    /// short, and must neither write nor read by another call. For whole-tree work there is [`Meta::read`].
+    pub fn quick<T, E: From<MetaError>>(
+        &self,
+        work: impl FnOnce(&Rows<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let _moment = self.cache.moment();
+        let late = Late {
+            meta: self,
+            db: OnceCell::new(),
+        };
+        work(&Rows {
+            db: Db::Later(&late),
+            cache: Some(&self.cache),
+            pending: None,
+        })
+    }
+
     /// Reads one moment of the database. Never waits for a writer.
     pub fn read<T, E: From<MetaError>>(
         &self,
         work: impl FnOnce(&Rows<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let pooled = self.readers().pop();
-        let db = match pooled {
-            Some(db) => db,
-            None => self.open_reader()?,
-        };
+        let db = self.reader()?;
         let span = Span::begin(&db, "BEGIN")?;
-        let result = work(&Rows { db: &db });
+        let result = work(&Rows {
+            db: Db::Is(&db),
+            cache: None,
+            pending: None,
+        });
         drop(span);
-        let mut readers = self.readers();
-        if readers.len() < READERS {
-            readers.push(db);
-        }
+        self.put_back(db);
         result
     }
 
@@ -125,14 +165,40 @@ impl Meta {
         &self,
         work: impl FnOnce(&WriteTxn<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
+        self.write_then(work, |_| ())
+    }
+
+    /// As [`Meta::write`]; `tell` is told what is shown differently afterwards, once that is so.
+    pub fn write_and_tell<T, E: From<MetaError>>(
+        &self,
+        work: impl FnOnce(&WriteTxn<'_>) -> Result<T, E>,
+        tell: impl FnOnce(Changed),
+    ) -> Result<T, E> {
+        let mut changed = Changed::default();
+        let done = self.write_then(work, |pending| changed = self.cache.compare(pending))?;
+        if !changed.is_empty() {
+            tell(changed);
+        }
+        Ok(done)
+    }
+
+    fn write_then<T, E: From<MetaError>>(
+        &self,
+        work: impl FnOnce(&WriteTxn<'_>) -> Result<T, E>,
+        look: impl FnOnce(&Pending),
+    ) -> Result<T, E> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let writer = &mut *writer;
         if writer.allowed == Some(0) {
             return Err(MetaError::Stopped.into());
         }
         let span = Span::begin(&writer.db, "BEGIN IMMEDIATE")?;
-        let done = work(&WriteTxn::new(&writer.db, &writer.state)).and_then(|value| {
-            span.commit()?;
+        let pending = RefCell::new(Pending::default());
+        let txn = WriteTxn::new(&writer.db, &writer.state, &self.cache, &pending);
+        let done = work(&txn).and_then(|value| {
+            let pending = pending.take();
+            look(&pending);
+            self.commit(&span, pending)?;
             Ok(value)
         });
         drop(span);
@@ -150,6 +216,18 @@ impl Meta {
                 Err(error)
             }
         }
+    }
+
+    /// The commit and its rows in memory are one step for whoever reads from memory.
+    fn commit(&self, span: &Span<'_>, pending: Pending) -> Result<(), MetaError> {
+        let _moment = self.cache.moment_alone();
+        let committed = span.commit();
+        match &committed {
+            Ok(()) => self.cache.apply(pending),
+            // Whatever the database made of it is read anew.
+            Err(_) => self.cache.clear(),
+        }
+        committed
     }
 
     /// Syncs the log: everything committed before this call survives power loss afterwards.
@@ -173,12 +251,55 @@ impl Meta {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A connection for reading.
+    fn reader(&self) -> Result<Connection, MetaError> {
+        let pooled = self.readers().pop();
+        pooled.map_or_else(|| self.open_reader(), Ok)
+    }
+
+    fn put_back(&self, db: Connection) {
+        let mut readers = self.readers();
+        if readers.len() < READERS {
+            readers.push(db);
+        }
+    }
+
     fn open_reader(&self) -> Result<Connection, MetaError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(&self.file, flags).map_err(sql("open its file"))?;
         db.set_prepared_statement_cache_capacity(64);
+        // What is asked for often is kept as rows.
+        db.execute_batch("PRAGMA cache_size = -1024")
+            .map_err(sql("open its file"))?;
         db.busy_timeout(BUSY).map_err(sql("open its file"))?;
         Ok(db)
+    }
+}
+
+/// A connection that is taken when something is not in memory. Nothing is committed meanwhile, so it needs no transaction
+/// to see one moment.
+pub(super) struct Late<'a> {
+    meta: &'a Meta,
+    db: OnceCell<Connection>,
+}
+
+impl Late<'_> {
+    pub(super) fn get(&self) -> Result<&Connection, MetaError> {
+        match self.db.get() {
+            Some(db) => Ok(db),
+            None => {
+                let db = self.meta.reader()?;
+                Ok(self.db.get_or_init(|| db))
+            }
+        }
+    }
+}
+
+impl Drop for Late<'_> {
+    fn drop(&mut self) {
+        if let Some(db) = self.db.take() {
+            self.meta.put_back(db);
+        }
     }
 }
 
@@ -193,10 +314,16 @@ pub(super) fn io(what: &'static str) -> impl Fn(std::io::Error) -> MetaError {
     }
 }
 
+/// Bytes of the log at which it is written back.
+const LOG: i64 = 16 << 20;
+
 fn configure(db: &Connection) -> Result<(), MetaError> {
     let what = "be set up";
     db.busy_timeout(BUSY).map_err(sql(what))?;
     db.set_prepared_statement_cache_capacity(128);
+    // Counts only for a new file: a transaction touches a few rows on each of many pages, and writes whole pages.
+    db.execute_batch("PRAGMA page_size = 2048")
+        .map_err(sql(what))?;
     let mode: String = db
         .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
         .map_err(sql(what))?;
@@ -207,9 +334,13 @@ fn configure(db: &Connection) -> Result<(), MetaError> {
         });
     }
     // NORMAL: a commit is handed to the kernel and not synced; `flush` is the one place that does.
-    db.execute_batch(
-        "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -16384",
-    )
+    let page: i64 = db
+        .query_row("PRAGMA page_size", [], |row| row.get(0))
+        .map_err(sql(what))?;
+    db.execute_batch(&format!(
+        "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = {}; PRAGMA cache_size = -8192",
+        LOG / page.max(512)
+    ))
     .map_err(sql(what))
 }
 

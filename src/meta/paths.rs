@@ -34,10 +34,8 @@ impl Rows<'_> {
     /// A path of a node by its first names up to the root; `None` when it has none.
     pub fn path(&self, ino: Ino) -> Result<Option<RelPath>> {
         climb(ino.0, Ino::ROOT.0, |at| {
-            let query = "SELECT parent, name FROM entry WHERE ino = ?1 ORDER BY cookie LIMIT 1";
-            self.one("entry", query, [at as i64], |c| {
-                Ok((c.number(0)?, c.name(1)?))
-            })
+            let first = self.first_name(Ino(at))?;
+            Ok(first.map(|(parent, name)| (parent.0, name)))
         })
     }
 

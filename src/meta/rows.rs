@@ -1,9 +1,12 @@
 //! The rows as types, and one moment of the database to read them from.
 
+use std::cell::RefCell;
+
 use rusqlite::{Connection, Params};
 
+use super::cache::{Cache, Pending};
 use super::codec::{Cols, sql};
-use super::open::MetaError;
+use super::open::{Late, MetaError};
 use crate::model::{
     Attrs, Bid, Bytes, ConflictId, ConflictKind, Cookie, Dirty, Epoch, Hash, Ino, IntentId,
     LiveStat, Name, ObjectId, RelPath, Stamp, Time, Who, Xattrs,
@@ -163,7 +166,28 @@ pub struct Conflict {
 
 /// One moment of the database, to be read.
 pub struct Rows<'a> {
-    pub(super) db: &'a Connection,
+    pub(super) db: Db<'a>,
+    /// The rows in memory, where they are of the same moment.
+    pub(super) cache: Option<&'a Cache>,
+    /// What the transaction these rows are of has changed.
+    pub(super) pending: Option<&'a RefCell<Pending>>,
+}
+
+/// Where rows that are not in memory come from.
+pub(super) enum Db<'a> {
+    /// This connection.
+    Is(&'a Connection),
+    /// One that is taken when it is needed.
+    Later(&'a Late<'a>),
+}
+
+impl Db<'_> {
+    fn get(&self) -> Result<&Connection> {
+        match self {
+            Db::Is(db) => Ok(db),
+            Db::Later(late) => late.get(),
+        }
+    }
 }
 
 type Result<T> = std::result::Result<T, MetaError>;
@@ -178,7 +202,7 @@ impl Rows<'_> {
         mut word: impl FnMut(&Cols<'_>) -> Result<T>,
     ) -> Result<Vec<T>> {
         let what = "read";
-        let mut statement = self.db.prepare_cached(query).map_err(sql(what))?;
+        let mut statement = self.db.get()?.prepare_cached(query).map_err(sql(what))?;
         let mut rows = statement.query(with).map_err(sql(what))?;
         let mut found = Vec::new();
         while let Some(row) = rows.next().map_err(sql(what))? {
@@ -196,7 +220,7 @@ impl Rows<'_> {
         word: impl FnOnce(&Cols<'_>) -> Result<T>,
     ) -> Result<Option<T>> {
         let what = "read";
-        let mut statement = self.db.prepare_cached(query).map_err(sql(what))?;
+        let mut statement = self.db.get()?.prepare_cached(query).map_err(sql(what))?;
         let mut rows = statement.query(with).map_err(sql(what))?;
         match rows.next().map_err(sql(what))? {
             Some(row) => word(&Cols { row, table }).map(Some),

@@ -6,9 +6,10 @@ use std::ops::Deref;
 
 use rusqlite::{Connection, Params, params};
 
+use super::cache::{Cache, Pending};
 use super::codec::sql;
 use super::open::MetaError;
-use super::rows::Rows;
+use super::rows::{Db, Rows};
 use crate::model::{Bid, Cookie, Epoch, Ino, ObjectId, TxnId};
 
 type Result<T> = std::result::Result<T, MetaError>;
@@ -16,7 +17,9 @@ type Result<T> = std::result::Result<T, MetaError>;
 /// The one write transaction.
 pub struct WriteTxn<'a> {
     rows: Rows<'a>,
+    db: &'a Connection,
     state: &'a State,
+    pending: &'a RefCell<Pending>,
 }
 
 impl<'a> Deref for WriteTxn<'a> {
@@ -64,11 +67,28 @@ impl State {
 }
 
 impl<'a> WriteTxn<'a> {
-    pub(super) fn new(db: &'a Connection, state: &'a State) -> WriteTxn<'a> {
+    pub(super) fn new(
+        db: &'a Connection,
+        state: &'a State,
+        cache: &'a Cache,
+        pending: &'a RefCell<Pending>,
+    ) -> WriteTxn<'a> {
+        let rows = Rows {
+            db: Db::Is(db),
+            cache: Some(cache),
+            pending: Some(pending),
+        };
         WriteTxn {
-            rows: Rows { db },
+            rows,
+            db,
             state,
+            pending,
         }
+    }
+
+    /// Notes a change of a row that is kept in memory.
+    pub(super) fn note(&self, change: impl FnOnce(&mut Pending)) {
+        change(&mut self.pending.borrow_mut());
     }
 
     /// Runs one statement; gives the rows it changed.

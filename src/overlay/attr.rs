@@ -38,12 +38,8 @@ impl Overlay {
         if ino == Ino::ROOT {
             return Ok(Some(ino));
         }
-        let names = self
-            .tree
-            .meta()
-            .read(|rows| rows.names(ino))
-            .map_err(crate::tree::TreeError::Meta)?;
-        Ok(names.first().map(|(dir, _)| *dir))
+        let home = self.tree.meta().quick(|rows| rows.home(ino));
+        Ok(home.map_err(crate::tree::TreeError::Meta)?)
     }
 
     /// Takes set-id bits away as a write by `who` does.
@@ -59,6 +55,7 @@ impl Overlay {
                 ..SetAttrs::default()
             };
             self.tree.set_attrs(ino, &set, false, who)?;
+            self.changed_more(ino);
         }
         Ok(())
     }

@@ -1,13 +1,14 @@
 //! Opening, reading and writing files.
 
+use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::handles::{Body, LiveFile, Open};
 use super::hidden::is_shown;
 use super::{Call, Need, Overlay, OverlayError, Result, Seek, Stat};
-use crate::model::Ino;
+use crate::model::{Dirty, Ino};
 use crate::sys;
-use crate::tree::TreeError;
+use crate::tree::{HowOpen, TreeError};
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,6 +26,8 @@ pub struct Opened {
     pub handle: u64,
     /// The kernel's pages of it are still true.
     pub keep_cache: bool,
+    /// The kernel may read and write the live file without asking (see [`Overlay::backing`]).
+    pub passthrough: bool,
 }
 
 /// The extended attribute that gives a program privileges; a write without privilege takes it away.
@@ -49,9 +52,14 @@ impl Overlay {
         if let Some(dir) = self.directory_of(ino)? {
             self.look_first(call, dir)?;
         }
+        let wanted = HowOpen {
+            write: how.write,
+            truncate: how.truncate,
+            passthrough: self.passthrough.load(Ordering::Relaxed),
+        };
         let handle = self
             .tree
-            .open_file(ino, how.write, how.truncate, call.who)
+            .open_with(ino, wanted, call.who)
             .map_err(|error| self.missing(call, error))?;
         if how.truncate {
             // The kernel leaves this to us when truncation comes with the open.
@@ -60,8 +68,10 @@ impl Overlay {
         self.fetch.used(ino);
         let seen = self.tree.stat(ino)?;
         let stat = Stat::from(&seen);
-        let keep_cache = !how.truncate && self.open.is_cached(&stat);
+        let passthrough = handle.is_passthrough();
+        let keep_cache = !how.truncate && !passthrough && self.open.is_cached(&stat);
         let file = LiveFile {
+            silent: passthrough && how.write,
             handle,
             wrote: AtomicBool::new(how.truncate),
             has_caps: AtomicBool::new(how.write && seen.node.xattrs.contains_key(CAPS)),
@@ -69,7 +79,29 @@ impl Overlay {
         Ok(Opened {
             handle: self.open.add(ino, Body::Live(file)),
             keep_cache,
+            passthrough,
         })
+    }
+
+    /// Files opened from now on may be opened in passthrough, or are served.
+    pub fn use_passthrough(&self, yes: bool) {
+        self.passthrough.store(yes, Ordering::Relaxed);
+    }
+
+    /// The live file behind a handle that may pass, open for reading only. `None`: it is served meanwhile.
+    pub fn backing(&self, handle: u64) -> Result<Option<File>> {
+        let open = self.open.get(handle)?;
+        let file = &open.live()?.handle;
+        if !file.is_passthrough() {
+            return Ok(None);
+        }
+        Ok(Some(self.tree.backing(file)?))
+    }
+
+    /// The kernel would not take the live file of a handle, and was told of no other handle of its node: they are served.
+    pub fn serve_instead(&self, handle: u64) -> Result<()> {
+        let open = self.open.get(handle)?;
+        Ok(self.tree.serve_instead(&open.live()?.handle)?)
     }
 
     /// Reads up to `len` bytes at `offset`; fewer at the end.
@@ -182,8 +214,8 @@ impl Overlay {
         let Ok(file) = open.live() else {
             return Ok(());
         };
-        self.tree.sync(&file.handle)?;
-        if file.wrote.load(Ordering::Acquire) {
+        let moved = self.tree.sync(&file.handle)?;
+        if moved || file.wrote.load(Ordering::Acquire) {
             self.hooks.say_changed(open.ino);
         }
         Ok(())
@@ -198,12 +230,24 @@ impl Overlay {
         if let Err(error) = self.report(&open) {
             tracing::warn!(ino = %open.ino, %error, "the row of a closed file could not follow it; it will at the next look");
         }
-        if is_shown(open.ino) {
+        let Ok(file) = open.live() else {
             return;
-        }
-        match self.tree.stat(open.ino) {
-            Ok(seen) => self.open.note_content(&Stat::from(&seen)),
-            Err(_) => self.open.forget_content(open.ino),
+        };
+        let (ino, silent, passthrough) = (open.ino, file.silent, file.handle.is_passthrough());
+        // Its opening ends here: what was marked for this writer's sake alone is clean again.
+        drop(open);
+        match self.tree.stat(ino) {
+            Ok(seen) if !passthrough => self.open.note_content(&Stat::from(&seen)),
+            found => {
+                // The kernel has no pages of its own of it.
+                self.open.forget_content(ino);
+                let node = found.ok().map(|seen| seen.node);
+                let left = |node: crate::meta::Node| node.nlink > 0 && node.dirty.has(Dirty::BYTES);
+                if silent && node.is_some_and(left) {
+                    // Sent while it was open it was not called clean.
+                    self.hooks.say_changed(ino);
+                }
+            }
         }
     }
 
@@ -212,20 +256,26 @@ impl Overlay {
         let Ok(file) = open.live() else {
             return Ok(false);
         };
-        if !file.wrote.swap(false, Ordering::AcqRel) {
+        let wrote = file.wrote.swap(false, Ordering::AcqRel);
+        if !wrote && !file.silent {
             return Ok(false);
         }
-        if let Err(error) = self.tree.flush(&file.handle) {
-            file.wrote.store(true, Ordering::Release);
-            return Err(error.into());
+        match self.tree.flush(&file.handle) {
+            Ok(moved) if moved || wrote => {
+                self.hooks.say_changed(open.ino);
+                Ok(true)
+            }
+            Ok(_) => Ok(false),
+            Err(error) => {
+                file.wrote.store(true, Ordering::Release);
+                Err(error.into())
+            }
         }
-        self.hooks.say_changed(open.ino);
-        Ok(true)
     }
 }
 
 /// Reads a stored version; fewer bytes at its end.
-fn read_stored(file: &std::fs::File, offset: u64, len: usize) -> Result<Vec<u8>> {
+fn read_stored(file: &File, offset: u64, len: usize) -> Result<Vec<u8>> {
     let read = crate::sys::read_at(file, offset, len);
     Ok(read.map_err(|source| TreeError::Io {
         what: "reading a stored version",

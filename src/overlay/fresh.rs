@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::link::Link;
 use crate::model::Ino;
 
 /// Entries above this number are thinned out: those no longer fresh go first.
@@ -19,11 +18,6 @@ pub(super) struct Fresh {
 }
 
 impl Fresh {
-    /// How long an answer about `dir` counts.
-    pub(super) fn lasts(&self, _dir: Ino, link: &Link) -> Duration {
-        link.fresh_for()
-    }
-
     /// Notes a look at `dir`.
     pub(super) fn mark(&self, dir: Ino) {
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);

@@ -47,6 +47,8 @@ impl Open {
 pub(super) struct LiveFile {
     /// Its opening in the tree.
     pub(super) handle: Handle,
+    /// Writes go past us: the kernel writes the live file without asking.
+    pub(super) silent: bool,
     /// True once something was written through it that no close has reported yet.
     pub(super) wrote: AtomicBool,
     /// True when the first write by a user without privilege must take `security.capability` away.

@@ -220,6 +220,7 @@ impl Overlay {
         Ok(Opened {
             handle: self.open.add(ino, body),
             keep_cache: false,
+            passthrough: false,
         })
     }
 

@@ -6,6 +6,7 @@
 //! server while it is half way through a change, and a wait can be given up at any moment.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::fetch::Fetch;
@@ -28,11 +29,11 @@ mod need;
 mod remove;
 mod rename;
 mod statfs;
+mod told;
 mod views;
 mod why;
 mod xattr;
 
-pub use crate::fetch::Stale;
 pub use crate::meta::MetaError;
 pub use crate::tree::{NewNode, RenameMode, Seek, SetAttrs, SetTime, SetXattr, TreeError};
 pub use dir::DirItem;
@@ -40,6 +41,7 @@ pub use error::{OverlayError, Result};
 pub use file::{HowToOpen, Opened};
 pub use hooks::Hooks;
 pub use need::{Need, given_up};
+pub use told::{Asked, News};
 
 /// Where driftfs keeps its own files in the lower's root; never shown.
 pub const OWN: &[u8] = b".driftfs";
@@ -120,8 +122,11 @@ pub struct Overlay {
     settings: Settings,
     views: views::Views<hidden::Shown>,
     fresh: fresh::Fresh,
+    told: Arc<told::Told>,
     whys: why::Whys,
     open: handles::Handles,
+    /// Files may be opened in passthrough: set once the kernel agreed.
+    passthrough: AtomicBool,
 }
 
 impl Overlay {
@@ -133,6 +138,17 @@ impl Overlay {
         hooks: Hooks,
         settings: Settings,
     ) -> Overlay {
+        let told = Arc::new(told::Told::default());
+        let (news, of, to) = (
+            Arc::clone(&told),
+            Arc::downgrade(&tree),
+            Arc::downgrade(&fetch),
+        );
+        tree.tell(move |changed| {
+            if let (Some(tree), Some(fetch)) = (of.upgrade(), to.upgrade()) {
+                fetch.push_stale(told::stale(&tree, &news, changed));
+            }
+        });
         Overlay {
             variants: Variants::new(Arc::clone(&tree)),
             tree,
@@ -142,8 +158,10 @@ impl Overlay {
             settings,
             views: views::Views::default(),
             fresh: fresh::Fresh::default(),
+            told,
             whys: why::Whys::default(),
             open: handles::Handles::default(),
+            passthrough: AtomicBool::new(false),
         }
     }
 
@@ -151,7 +169,7 @@ impl Overlay {
     /// before the kernel asks again.
     pub fn fresh_for(&self, dir: Ino) -> Duration {
         let told = self.fetch.watched_for(dir);
-        told.unwrap_or_else(|| self.fresh.lasts(dir, &self.link))
+        told.unwrap_or_else(|| self.usual_time())
     }
 
     /// How long the kernel may keep the attributes of a node: as long as an answer about its directory counts.
@@ -159,20 +177,9 @@ impl Overlay {
         match self.directory_of(ino) {
             Ok(Some(dir)) => self.fresh_for(dir),
             // Without a name nobody else can change it.
-            Ok(None) => self.link.fresh_for(),
+            Ok(None) => self.usual_time(),
             Err(_) => Duration::ZERO,
         }
-    }
-
-    /// What the kernel must forget; waits up to `wait` for something.
-    pub fn take_stale(&self, wait: Duration) -> Vec<Stale> {
-        let stale = self.fetch.take_stale(wait);
-        for item in &stale {
-            if let Stale::Node(ino) = item {
-                self.open.forget_content(*ino);
-            }
-        }
-        stale
     }
 
     /// The kernel dropped `count` references to a node.

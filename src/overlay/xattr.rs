@@ -104,7 +104,7 @@ impl Overlay {
         if is_shown(ino) {
             self.xattrs_shown(ino)
         } else {
-            Ok(self.tree.stat(ino)?.node.xattrs)
+            Ok(self.tree.xattrs(ino)?)
         }
     }
 

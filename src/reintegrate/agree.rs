@@ -124,7 +124,8 @@ impl Job<'_> {
     /// still to be agreed on does not: a calm stamp is why the next look would not ask for them.
     pub fn refresh_stamps(&mut self) -> Result<(), Stop> {
         let mut fresh = Vec::new();
-        for object in &self.universe.objects {
+        for key in self.moved {
+            let object = self.universe.get(*key);
             let (Some(bid), Some(base), Some(stamp)) = (object.bid, &object.base, object.stamp)
             else {
                 continue;

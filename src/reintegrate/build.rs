@@ -9,6 +9,7 @@ use super::takeover::Heirs;
 use super::tokens::{Comparer, Halt, Sides, Tokens};
 use super::trees::{BaseTree, Heard, LiveTree, ServerTree, Sid};
 use super::universe::{Key, Object, Place, Server, Token, Universe, Version};
+use super::width::each;
 use crate::meta::{BaseNode, Node};
 use crate::model::{Bid, Bytes, Dirty, Ino, Kind, ObjectId, Xattrs};
 use crate::tree::Tree;
@@ -37,14 +38,22 @@ pub(super) struct Built {
     pub(super) read: BTreeMap<Key, ObjectId>,
     /// Server objects whose numbers may be taken over for new nodes.
     pub(super) numbered: BTreeSet<Key>,
+    /// Objects whose stamp is not base's.
+    pub(super) moved: Vec<Key>,
     /// True when something is not where it was and this scan did not look everywhere.
     pub(super) wants_whole: bool,
 }
 
 impl Joined<'_> {
     /// Builds it. Reads bytes only where stamps cannot tell.
-    pub(super) fn build(self, tree: &Tree, comparer: &mut Comparer<'_>) -> Result<Built, Halt> {
+    pub(super) fn build(
+        self,
+        tree: &Tree,
+        comparer: &mut Comparer<'_>,
+        lanes: usize,
+    ) -> Result<Built, Halt> {
         let keys = Keys::new(&self);
+        let now = self.written_nodes(tree, lanes)?;
         let mut built = Built {
             universe: Universe {
                 objects: Vec::with_capacity(keys.ids.len()),
@@ -53,12 +62,16 @@ impl Joined<'_> {
             read: BTreeMap::new(),
             numbered: BTreeSet::new(),
             wants_whole: false,
+            moved: Vec::new(),
         };
         let dirs = self.fates_of_dirs(&keys);
         for (index, ids) in keys.ids.iter().enumerate() {
             let fate = self.fate(ids, &dirs);
             built.wants_whole |= fate == Fate::Elsewhere;
-            let (object, read) = self.object(ids, fate, &keys, tree, comparer)?;
+            let (object, read) = self.object(ids, fate, &keys, &now, comparer)?;
+            if self.moved(ids, &object) {
+                built.moved.push(Key(index));
+            }
             built.universe.objects.push(object);
             if ids.sid.is_some_and(|sid| self.numbered(sid)) {
                 built.numbered.insert(Key(index));
@@ -66,6 +79,32 @@ impl Joined<'_> {
             built.read.extend(read.map(|id| (Key(index), id)));
         }
         Ok(built)
+    }
+
+    /// Written nodes with the attributes their live files give them; the row of any other node holds. The revision stays
+    /// the row's: a write since then makes whoever relies on it look again.
+    fn written_nodes(&self, tree: &Tree, lanes: usize) -> Result<HashMap<Ino, Node>, Halt> {
+        let written = |node: &&Node| {
+            let file = node.attrs.kind == Kind::File && node.bytes == Bytes::Here;
+            file && node.dirty.has(Dirty::BYTES)
+        };
+        let nodes: Vec<&Node> = self.live.nodes.values().filter(written).collect();
+        let seen = each(lanes, &nodes, |node| tree.as_of_now((*node).clone()));
+        let mut now = HashMap::with_capacity(nodes.len());
+        for seen in seen {
+            let node = seen?.node;
+            now.insert(node.ino, node);
+        }
+        Ok(now)
+    }
+
+    /// True when the server shows another stamp than base has.
+    fn moved(&self, ids: &Ids, object: &Object) -> bool {
+        let base = ids.bid.and_then(|bid| self.base.nodes.get(&bid));
+        base.zip(object.stamp).is_some_and(|(base, mut stamp)| {
+            stamp.hash = stamp.hash.or(base.hash);
+            base.stamp != stamp
+        })
     }
 
     fn numbered(&self, sid: Sid) -> bool {
@@ -78,13 +117,13 @@ impl Joined<'_> {
         ids: &Ids,
         fate: Fate,
         keys: &Keys,
-        tree: &Tree,
+        now: &HashMap<Ino, Node>,
         comparer: &mut Comparer<'_>,
     ) -> Result<(Object, Option<ObjectId>), Halt> {
         let base = ids.bid.and_then(|bid| self.base.nodes.get(&bid));
-        let row = ids.ino.and_then(|ino| self.live.nodes.get(&ino));
-        let client = row.map(|node| as_of_now(tree, node)).transpose()?;
-        let tokens = self.tokens(ids, base, client.as_ref(), comparer)?;
+        let row = |ino| now.get(&ino).or_else(|| self.live.nodes.get(&ino));
+        let client = ids.ino.and_then(row);
+        let tokens = self.tokens(ids, base, client, comparer)?;
         let mut server = self.server(ids, fate, base, keys, &tokens);
         let further = self.set_further_apart(ids, keys, &mut server);
         let seen = ids.sid.and_then(|sid| self.server.stamp(sid));
@@ -93,10 +132,8 @@ impl Joined<'_> {
         let object = Object {
             bid: ids.bid,
             ino: ids.ino,
-            base: base.map(|base| self.base_version(base, client.as_ref(), keys, tokens.base)),
-            client: client
-                .as_ref()
-                .map(|node| self.client_version(node, base, keys, tokens.client)),
+            base: base.map(|base| self.base_version(base, client, keys, tokens.base)),
+            client: client.map(|node| self.client_version(node, base, keys, tokens.client)),
             stamp: stamp.map(|stamp| crate::model::Stamp {
                 hash: hash.or(stamp.hash),
                 ..*stamp
@@ -105,7 +142,7 @@ impl Joined<'_> {
             further,
             busy: ids.ino.is_some_and(|ino| self.written.contains(&ino)),
             standing: None,
-            rev: client.as_ref().map_or(0, |node| node.rev),
+            rev: client.map_or(0, |node| node.rev),
             listed: ids.sid.is_some_and(|sid| {
                 let heard = self.server.heard.get(&sid);
                 matches!(heard, Some(Heard::Names(unknown)) if unknown.is_empty())
@@ -277,19 +314,6 @@ impl Joined<'_> {
 
 fn present(server: &Server) -> bool {
     matches!(server, Server::Present(_))
-}
-
-/// The node with the attributes its live file gives it. Only written files can differ from their row.
-fn as_of_now(tree: &Tree, node: &Node) -> Result<Node, Halt> {
-    if node.attrs.kind != Kind::File || node.bytes == Bytes::Absent {
-        return Ok(node.clone());
-    }
-    // The revision stays the row's: a write since then makes whoever relies on it look again.
-    let attrs = tree.stat(node.ino)?.node.attrs;
-    Ok(Node {
-        attrs,
-        ..node.clone()
-    })
 }
 
 /// Extended attributes nobody asked the lower for are the same on both sides until a program sets one.

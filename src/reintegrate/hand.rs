@@ -1,11 +1,13 @@
 //! The hand that changes the server: write the intention down, act, look at what came back, move base, clear away.
 
 use super::basing;
+use super::carrying::Carried;
 use super::intents::{Body, End, Push, What};
 use super::report::Report;
 use super::run::Reintegrate;
 use super::settle::Settled;
 use super::trouble::Stop;
+use super::width::each;
 use super::world::carried;
 use crate::lower::{Attempt, Done, LowerError};
 use crate::meta::WriteTxn;
@@ -55,39 +57,24 @@ impl Outcome {
     }
 }
 
-impl Hand<'_> {
-    /// Commits the intention. Nothing on the server has changed before this.
-    pub fn open(&mut self, push: &Push) -> Result<IntentId, Stop> {
-        let body = Body::Push(Box::new(push.clone()));
-        self.on.commit("intent", |txn| body.add(txn))
-    }
+/// A change that was done and has to be agreed on.
+pub struct Closing {
+    /// Its intention.
+    pub id: IntentId,
+    /// What was written down of it.
+    pub push: Push,
+    /// What it left behind.
+    pub outcome: Outcome,
+}
 
+/// So many nodes are kept from being written at once.
+const CLOSED_AT_ONCE: usize = 64;
+
+impl Hand<'_> {
     /// Commits what is known about the intention by now.
     pub fn update(&mut self, id: IntentId, push: &Push) -> Result<(), Stop> {
         let body = Body::Push(Box::new(push.clone()));
         self.on.commit("intent-update", |txn| body.set(txn, id))
-    }
-
-    /// Runs `act` between intention and agreement. When it fails and the server still answers, what it left is finished
-    /// or taken back at once, as after a crash; without an answer the intention stays for the next run.
-    pub fn carry(
-        &mut self,
-        mut push: Push,
-        act: impl FnOnce(&mut Self, IntentId, &mut Push) -> Result<Outcome, Stop>,
-    ) -> Result<(Option<Bid>, Option<Observed>), Stop> {
-        let id = self.open(&push)?;
-        match act(self, id, &mut push) {
-            Ok(outcome) => {
-                let seen = outcome.seen.clone();
-                let bid = self.close(id, &push, outcome)?;
-                Ok((bid, seen))
-            }
-            Err(stop @ (Stop::Link(_) | Stop::Fatal(_))) => Err(stop),
-            Err(why) => match self.recover(id, push)? {
-                Some((bid, seen)) => Ok((bid, seen)),
-                None => Err(why),
-            },
-        }
     }
 
     /// Moves base, drops the intention and leaves the clearing away as the next one, in one transaction; then clears away.
@@ -97,36 +84,62 @@ impl Hand<'_> {
         push: &Push,
         outcome: Outcome,
     ) -> Result<Option<Bid>, Stop> {
-        let end = Body::End(End {
-            attempt: push.attempt,
-            retain: outcome.retain.clone(),
-        });
-        let relink = push.relink(outcome.seen.as_ref()).map(Body::Relink);
-        let mut follow = Vec::new();
-        let bid = self.advance(push, &outcome, &mut |txn| {
-            txn.drop_intent(id)?;
-            follow = vec![(end.add(txn)?, end.clone())];
-            if let Some(body) = &relink {
-                follow.push((body.add(txn)?, body.clone()));
-            }
-            Ok(())
-        })?;
-        for (id, body) in follow {
-            self.follow_up(id, body)?;
-        }
+        let push = push.clone();
+        let closed = self.close_all(vec![Closing { id, push, outcome }], true);
+        let none = || Err(Stop::Later("nothing came of it".into()));
+        let (bid, _) = closed.into_iter().next().unwrap_or_else(none)?;
         Ok(bid)
     }
 
-    /// Clears away. The change itself is agreed: trouble here stops no step.
-    fn follow_up(&mut self, id: IntentId, body: Body) -> Result<(), Stop> {
-        if self.lost.is_some() {
+    /// As [`Hand::close`] for several changes in one transaction. Without `clear` nothing is cleared away now.
+    pub fn close_all(&mut self, closing: Vec<Closing>, clear: bool) -> Vec<Carried> {
+        let (mut results, mut follow) = (Vec::new(), Vec::new());
+        for some in closing.chunks(CLOSED_AT_ONCE) {
+            let closed = match self.advance_all(some) {
+                // Whose fault it was is seen when each is alone.
+                Err(_) if some.len() > 1 => some
+                    .iter()
+                    .map(|one| self.advance_all(std::slice::from_ref(one)))
+                    .map(|one| one.map(|mut one| one.pop()))
+                    .collect(),
+                Err(stop) => vec![Err(stop)],
+                Ok(closed) => closed.into_iter().map(|one| Ok(Some(one))).collect(),
+            };
+            for (one, closed) in some.iter().zip(closed) {
+                results.push(closed.map(|closed| {
+                    let (bid, bodies) = closed.unwrap_or_default();
+                    follow.extend(bodies);
+                    (bid, one.outcome.seen.clone())
+                }));
+            }
+        }
+        if let Err(stop) = self.follow_up(follow, clear)
+            && let Some(last) = results.last_mut()
+        {
+            *last = Err(stop);
+        }
+        results
+    }
+
+    /// Clears away. The changes themselves are agreed: trouble here stops no step.
+    fn follow_up(&mut self, follow: Vec<(IntentId, Body)>, clear: bool) -> Result<(), Stop> {
+        if !clear || self.lost.is_some() {
             return Ok(());
         }
-        let done = match body {
-            Body::End(end) => self.end(id, &end),
-            Body::Relink(relink) => self.relink(id, relink),
-            Body::Push(_) => Ok(()),
-        };
+        let (mut ends, mut relinks) = (Vec::new(), Vec::new());
+        for (id, body) in follow {
+            match body {
+                Body::End(end) => ends.push((id, end)),
+                Body::Relink(relink) => relinks.push((id, relink)),
+                Body::Push(_) => {}
+            }
+        }
+        let mut done = self.end_all(ends);
+        for (id, relink) in relinks {
+            if done.is_ok() {
+                done = self.relink(id, relink);
+            }
+        }
         match done {
             Err(Stop::Link(why)) => {
                 self.lost = Some(why);
@@ -136,24 +149,38 @@ impl Hand<'_> {
         }
     }
 
-    /// Ends an attempt and its intention.
-    pub fn end(&mut self, id: IntentId, end: &End) -> Result<(), Stop> {
-        match self.on.lower.end(end.attempt, end.retain.as_deref()) {
-            Ok(()) | Err(LowerError::NotFound(_)) => {
-                self.on.commit("end", |txn| Ok(txn.drop_intent(id)?))
-            }
-            Err(error @ LowerError::Link { .. }) => Err(error.into()),
-            // The leftover is invisible to everyone; the next run tries again.
-            Err(error) => {
-                let attempt = end.attempt;
-                let reason = format!(
-                    "a leftover in .driftfs/tx ({}.{}) could not be cleared away: {error}",
-                    attempt.txn, attempt.n
-                );
-                self.note(&RelPath::root(), reason);
-                Ok(())
+    /// Ends attempts and their intentions.
+    pub fn end_all(&mut self, ends: Vec<(IntentId, End)>) -> Result<(), Stop> {
+        let answers = self.ask_ends(&ends);
+        let (mut ended, mut silent) = (Vec::new(), None);
+        for ((id, end), answer) in ends.iter().zip(answers) {
+            match answer {
+                Ok(()) | Err(LowerError::NotFound(_)) => ended.push(*id),
+                Err(error @ LowerError::Link { .. }) => silent = Some(error),
+                // The leftover is invisible to everyone; the next run tries again.
+                Err(error) => {
+                    let attempt = end.attempt;
+                    let reason = format!(
+                        "a leftover in .driftfs/tx ({}.{}) could not be cleared away: {error}",
+                        attempt.txn, attempt.n
+                    );
+                    self.note(&RelPath::root(), reason);
+                }
             }
         }
+        if !ended.is_empty() {
+            self.on.commit("end", |txn| {
+                ended.iter().try_for_each(|id| Ok(txn.drop_intent(*id)?))
+            })?;
+        }
+        silent.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    fn ask_ends(&self, ends: &[(IntentId, End)]) -> Vec<Result<(), LowerError>> {
+        let lower = &self.on.lower;
+        each(self.on.width.lanes, ends, |(_, end)| {
+            lower.end(end.attempt, end.retain.as_deref())
+        })
     }
 
     /// A remark that blocks nothing.
@@ -174,16 +201,9 @@ impl Hand<'_> {
         }
     }
 
-    /// True when `now` is the object of `stamp`, by what this server gives stably.
+    /// See [`same`].
     pub fn same(&self, stamp: &Stamp, now: &Observed) -> bool {
-        let alike = stamp.size == now.stamp.size && stamp.mtime == now.stamp.mtime;
-        stamp.same_object(&now.stamp, &self.mask) && (self.mask.ino || alike)
-    }
-
-    /// Where what loses its name under a transaction is kept on the server.
-    pub fn label(&self, txn: TxnId) -> String {
-        let day = jiff::Timestamp::from_second(crate::sys::now().sec).unwrap_or_default();
-        format!("{}/{txn}", day.strftime("%Y-%m-%d"))
+        same(stamp, now, &self.mask)
     }
 
     /// A fresh attempt directory for the next try of a transaction.
@@ -192,34 +212,64 @@ impl Hand<'_> {
         Ok(self.on.lower.begin(attempt)?)
     }
 
-    /// Base takes over what was done. `finish` runs in the same transaction. Gives the base object.
-    fn advance(
-        &mut self,
-        push: &Push,
-        outcome: &Outcome,
-        finish: &mut dyn FnMut(&WriteTxn<'_>) -> Result<(), Stop>,
-    ) -> Result<Option<Bid>, Stop> {
-        match &push.what {
-            What::Make { sent, .. } | What::Replace { sent, .. } => {
-                let mut bid = push.bid;
-                self.on
-                    .settle(push.ino, sent.rev, &mut |txn, node, unchanged| {
-                        bid = Some(sent_to_base(txn, push, outcome, node, unchanged)?);
-                        finish(txn)
-                    })?;
-                Ok(bid)
-            }
-            _ => {
-                self.on.commit("advance", |txn| {
-                    if let Some(bid) = push.bid {
-                        names_to_base(txn, push, bid, outcome.seen.as_ref())?;
-                    }
-                    finish(txn)
-                })?;
-                Ok(push.bid)
-            }
-        }
+    /// Base takes over what was done, in one transaction: the intentions go, and what has yet to be cleared away or to follow
+    /// comes in their place. Gives the base objects.
+    fn advance_all(
+        &self,
+        closing: &[Closing],
+    ) -> Result<Vec<(Option<Bid>, Vec<(IntentId, Body)>)>, Stop> {
+        let sent = |one: &Closing| match &one.push.what {
+            What::Make { sent, .. } | What::Replace { sent, .. } => Some((one.push.ino, sent.rev)),
+            _ => None,
+        };
+        let nodes: Vec<_> = closing.iter().map(sent).collect();
+        let mut bids: Vec<Option<Bid>> = Vec::new();
+        let mut follow = Vec::new();
+        self.on
+            .settle_all(&nodes, &mut |txn, at, node, unchanged| {
+                let Some(one) = closing.get(at) else {
+                    return Ok(());
+                };
+                bids.push(if nodes[at].is_some() {
+                    Some(sent_to_base(txn, &one.push, &one.outcome, node, unchanged)?)
+                } else {
+                    names_to_base(txn, &one.push, one.outcome.seen.as_ref())?;
+                    one.push.bid
+                });
+                txn.drop_intent(one.id)?;
+                let bodies = one.follow();
+                let added = bodies.into_iter().map(|body| Ok((body.add(txn)?, body)));
+                follow.push(added.collect::<Result<Vec<_>, Stop>>()?);
+                Ok(())
+            })?;
+        Ok(bids.into_iter().zip(follow).collect())
     }
+}
+
+impl Closing {
+    /// What remains to be done on the server.
+    fn follow(&self) -> Vec<Body> {
+        let end = Body::End(End {
+            attempt: self.push.attempt,
+            retain: self.outcome.retain.clone(),
+        });
+        let relink = self.push.relink(self.outcome.seen.as_ref());
+        std::iter::once(end)
+            .chain(relink.map(Body::Relink))
+            .collect()
+    }
+}
+
+/// True when `now` is the object of `stamp`, by what this server gives stably.
+pub fn same(stamp: &Stamp, now: &Observed, mask: &Mask) -> bool {
+    let alike = stamp.size == now.stamp.size && stamp.mtime == now.stamp.mtime;
+    stamp.same_object(&now.stamp, mask) && (mask.ino || alike)
+}
+
+/// Where what loses its name under a transaction is kept on the server.
+pub fn label(txn: TxnId) -> String {
+    let day = jiff::Timestamp::from_second(crate::sys::now().sec).unwrap_or_default();
+    format!("{}/{txn}", day.strftime("%Y-%m-%d"))
 }
 
 /// A made or replaced object: the base row is what the server shows; the sent bytes stay as base bytes when the live
@@ -267,12 +317,8 @@ fn sent_to_base(
 }
 
 /// Names and attributes.
-fn names_to_base(
-    txn: &WriteTxn<'_>,
-    push: &Push,
-    bid: Bid,
-    seen: Option<&Observed>,
-) -> Result<(), Stop> {
+fn names_to_base(txn: &WriteTxn<'_>, push: &Push, seen: Option<&Observed>) -> Result<(), Stop> {
+    let Some(bid) = push.bid else { return Ok(()) };
     let (expect, mtime_set) = match &push.what {
         What::Move {
             off, at, expect, ..

@@ -1,7 +1,8 @@
-//! Carrying out a plan: one step after the other, each only when those it needs were done.
+//! Carrying out a plan: each step only when those it needs were done, independent ones together.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::grouping::{Limits, Rest, sends};
 use super::hand::Hand;
 use super::report::Line;
 use super::scan::Scan;
@@ -10,10 +11,13 @@ use super::trouble::{Failure, Stop};
 use super::universe::{Key, Place, Server, Universe, Version};
 use super::world::World;
 use crate::fetch::Stale;
-use crate::model::{Ino, IntentId, Mask, ObjectId, Problem, TxnId};
+use crate::model::{Ino, IntentId, Mask, ObjectId, Observed, Problem, TxnId};
 
-/// Transaction numbers are taken this many at a time, so that they are on disk before the first is used.
-const NUMBERS: usize = 256;
+/// Transaction numbers are taken at most this many at a time.
+const NUMBERS: usize = 4096;
+
+/// Steps that carry more bytes than this are not done together: they fill the line anyway.
+const BYTES_TOGETHER: u64 = 32 << 20;
 
 /// One round's work.
 pub struct Job<'a> {
@@ -25,6 +29,10 @@ pub struct Job<'a> {
     pub world: World,
     /// Server bytes the scan has read already, sealed.
     pub read: &'a BTreeMap<Key, ObjectId>,
+    /// Objects whose stamp was not base's.
+    pub moved: &'a [Key],
+    /// Server bytes read ahead of the steps that want them, sealed.
+    pub arrived: BTreeMap<Key, Result<(ObjectId, Observed), Stop>>,
     /// What the kernel must forget.
     pub stale: Vec<Stale>,
     /// Server directories whose names we changed.
@@ -42,6 +50,8 @@ pub struct Job<'a> {
     /// Which steps of the plan were done.
     pub done: Vec<bool>,
     numbers: VecDeque<TxnId>,
+    /// Steps of the plan, for taking as many numbers as are needed.
+    left: usize,
 }
 
 impl<'a> Job<'a> {
@@ -52,6 +62,8 @@ impl<'a> Job<'a> {
             universe: &looked.universe,
             world: World::new(&looked.universe),
             read: &looked.read,
+            moved: &looked.moved,
+            arrived: BTreeMap::new(),
             stale: Vec::new(),
             filled: BTreeSet::new(),
             touched: BTreeSet::new(),
@@ -61,23 +73,27 @@ impl<'a> Job<'a> {
             lent: Vec::new(),
             done: Vec::new(),
             numbers: VecDeque::new(),
+            left: 1,
         }
     }
 
     /// Does the steps of a plan that are `wanted`. An error ends the run; a silent server ends the round.
     pub fn carry_out(&mut self, plan: &Plan, wanted: &[bool]) -> Result<(), Failure> {
         self.done = vec![false; plan.steps.len()];
-        for (index, step) in plan.steps.iter().enumerate() {
-            let ready = step.needs.iter().all(|need| self.done[*need]);
-            if !ready || !wanted[index] {
-                continue;
-            }
-            match self.step(step) {
-                Ok(()) => {
-                    self.done[index] = true;
-                    self.tell(step);
-                }
-                Err(stop) => self.hinder(step, stop)?,
+        self.left = plan.steps.len();
+        let limits = Limits {
+            steps: self.hand.on.width.together,
+            bytes: BYTES_TOGETHER,
+        };
+        let universe = self.universe;
+        let mut rest = Rest::new(plan, wanted);
+        while let Some(group) = rest.next(&self.done, limits, |step| bytes_of(universe, step)) {
+            let steps: Vec<(usize, &Step)> =
+                group.iter().map(|at| (*at, &plan.steps[*at])).collect();
+            if steps.iter().all(|(_, step)| sends(step)) {
+                self.push_all(&steps)?;
+            } else {
+                self.at_home(&steps)?;
             }
             if let Some(why) = self.hand.lost.take() {
                 self.hand.on.link.failed(&why);
@@ -90,11 +106,54 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
-    fn step(&mut self, step: &Step) -> Result<(), Stop> {
-        match step.side {
-            Side::Server => self.push(step),
-            Side::Client => self.pull(step),
-            Side::Base => self.agree(step),
+    /// Steps on this side, and those that only move base.
+    fn at_home(&mut self, steps: &[(usize, &Step)]) -> Result<(), Failure> {
+        let is_new =
+            |step: &Step| step.side == Side::Client && matches!(step.action, Action::Make(_));
+        let (new, others): (Vec<_>, Vec<_>) = steps.iter().partition(|(_, step)| is_new(step));
+        if !self.take_all_new(&new) {
+            self.one_by_one(&new)?;
+        } else {
+            for (at, step) in new {
+                self.came_to(at, step, Ok(()))?;
+            }
+        }
+        if let Err(stop) = self.read_ahead(&others)
+            && let Some((at, step)) = others.first()
+        {
+            return self.came_to(*at, step, Err(stop));
+        }
+        self.one_by_one(&others)
+    }
+
+    fn one_by_one(&mut self, steps: &[(usize, &Step)]) -> Result<(), Failure> {
+        for (at, step) in steps {
+            let done = match step.side {
+                Side::Client => self.pull(step),
+                _ => self.agree(step),
+            };
+            self.came_to(*at, step, done)?;
+            if self.hand.lost.is_some() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// What became of a step.
+    pub fn came_to(
+        &mut self,
+        at: usize,
+        step: &Step,
+        done: Result<(), Stop>,
+    ) -> Result<(), Failure> {
+        match done {
+            Ok(()) => {
+                self.done[at] = true;
+                self.tell(step);
+                Ok(())
+            }
+            Err(stop) => self.hinder(step, stop),
         }
     }
 
@@ -130,20 +189,20 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// The next transaction number. They are synced to disk before they are used: a number that came back after a
-    /// power cut would find the attempt directory of another change.
+    /// The next transaction number. The database syncs them to disk before it gives the first of them: a number that
+    /// came back after a power cut would find the attempt directory of another change.
     pub fn number(&mut self) -> Result<TxnId, Stop> {
         if let Some(number) = self.numbers.pop_front() {
             return Ok(number);
         }
+        let count = self.left.clamp(1, NUMBERS);
         let taken = self.hand.on.commit("numbers", |txn| {
             let mut taken = VecDeque::new();
-            for _ in 0..NUMBERS {
+            for _ in 0..count {
                 taken.push_back(txn.new_txn()?);
             }
             Ok(taken)
         })?;
-        self.hand.on.tree.sync_names()?;
         self.numbers = taken;
         let none = || Stop::Later("no transaction number".into());
         self.numbers.pop_front().ok_or_else(none)
@@ -168,5 +227,20 @@ impl<'a> Job<'a> {
     /// Which stamp fields count.
     pub fn mask(&self) -> Mask {
         self.hand.mask
+    }
+}
+
+/// Bytes a step carries from one side to the other.
+fn bytes_of(universe: &Universe, step: &Step) -> u64 {
+    let object = universe.get(step.key);
+    let from = match (step.side, &object.server) {
+        (Side::Server, _) => object.client.as_ref(),
+        (Side::Client, Server::Present(version)) => Some(version),
+        _ => None,
+    };
+    match step.action {
+        Action::Make(_) if step.side == Side::Client => 0,
+        Action::Make(_) | Action::Bytes => from.map_or(0, |version| version.attrs.size),
+        _ => 0,
     }
 }

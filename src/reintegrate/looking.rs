@@ -2,7 +2,7 @@
 
 use super::conflicts::standing;
 use super::run::{Mode, Reintegrate};
-use super::scan::{Scan, ScanError, Scope, scan};
+use super::scan::{Scan, ScanError, Scope, scan_with};
 use super::trouble::{Failure, Stop};
 use super::universe::Object;
 use crate::meta::Conflict;
@@ -22,13 +22,14 @@ impl Reintegrate {
             let same = standing(one, of, object.stamp.as_ref(), object.rev, &mask).is_some();
             same && says_where(conflict, paths)
         };
-        let looked = scan(
+        let looked = scan_with(
             &self.tree,
             self.lower.as_ref(),
             &self.fetch,
             mask,
             scope,
             &stands,
+            self.width.lanes,
         );
         looked.map_err(|error| match error {
             ScanError::Link(error) => Stop::Link(error.to_string()),

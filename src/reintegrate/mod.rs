@@ -3,9 +3,11 @@
 //! [`Reintegrate::run`] does all of it; [`Reintegrate::preview`] stops after the plan.
 
 mod agree;
+mod asking;
 mod basing;
 pub mod brake;
 mod build;
+mod carrying;
 pub mod changes;
 mod clashing;
 pub mod conflicts;
@@ -13,6 +15,7 @@ mod decide;
 mod displaced;
 mod drafts;
 mod fates;
+mod grouping;
 mod hand;
 mod identify;
 mod intents;
@@ -42,8 +45,10 @@ mod trees;
 mod trouble;
 pub mod universe;
 mod walk;
+mod width;
 mod world;
 
 pub use report::{Disagreement, Line, Report};
 pub use run::{Mode, Points, Preview, Reintegrate};
 pub use trouble::Failure;
+pub use width::Width;

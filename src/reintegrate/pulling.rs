@@ -4,6 +4,7 @@
 //! for the next round.
 
 use super::basing;
+use super::intents::At;
 use super::job::Job;
 use super::steps::{Action, Step};
 use super::trouble::Stop;
@@ -32,35 +33,64 @@ impl Job<'_> {
         }
     }
 
+    /// New nodes for server objects in one transaction. False: one of them would not go, and nothing was done.
+    pub fn take_all_new(&mut self, steps: &[(usize, &Step)]) -> bool {
+        if steps.len() < 2 {
+            return false;
+        }
+        let coming = steps.iter().map(|(_, step)| match &step.action {
+            Action::Make(place) => self.coming(step.key, place, &step.path),
+            _ => Err(Stop::Later("it is not new".into())),
+        });
+        let Ok(coming) = coming.collect::<Result<Vec<Coming<'_>>, Stop>>() else {
+            return false;
+        };
+        let came = self.hand.on.commit("take-new", |txn| {
+            let came = coming.iter().map(|one| one.take(txn));
+            came.collect::<Result<Vec<_>, Stop>>()
+        });
+        let Ok(came) = came else { return false };
+        for (one, (ino, bid)) in coming.iter().zip(came) {
+            self.came(one, ino, bid);
+        }
+        true
+    }
+
     /// A new node for a server object. Its contents come when they are wanted, a directory's names when it is listed.
     fn take_new(&mut self, key: Key, place: &Place, path: &RelPath) -> Result<(), Stop> {
-        let version = self.server(key)?;
+        let coming = self.coming(key, place, path)?;
+        let (ino, bid) = self.hand.on.commit("take-new", |txn| coming.take(txn))?;
+        self.came(&coming, ino, bid);
+        Ok(())
+    }
+
+    fn coming<'s>(
+        &self,
+        key: Key,
+        place: &'s Place,
+        path: &'s RelPath,
+    ) -> Result<Coming<'s>, Stop> {
         let stamp = self.world.stamp(key)?;
-        let parent = self.world.ino(place.parent)?;
-        let at = self.at(place)?;
-        let old = self.world.get(key).bid;
-        let wanted = self.mask().ino.then_some(stamp.ino);
-        let (ino, bid) = self.hand.on.commit("take-new", |txn| {
-            free_name(txn, parent, &place.name)?;
-            let bid = match old {
-                Some(bid) => bid,
-                None => txn.new_bid()?,
-            };
-            let mut node = new_node(txn, wanted, version)?;
-            basing::make(txn, &base_row(bid, version, stamp), &at)?;
-            basing::inherit(txn, &mut node, bid)?;
-            txn.put_node(&node)?;
-            add_entry(txn, parent, &place.name, &node)?;
-            super::run::record(txn, "pull", Some(node.ino), path, "new on the server")?;
-            Ok((node.ino, bid))
-        })?;
-        let standing = self.world.get_mut(key);
+        Ok(Coming {
+            key,
+            place,
+            path,
+            version: self.server(key)?.clone(),
+            stamp,
+            parent: self.world.ino(place.parent)?,
+            at: self.at(place)?,
+            old: self.world.get(key).bid,
+            wanted: self.mask().ino.then_some(stamp.ino),
+        })
+    }
+
+    fn came(&mut self, one: &Coming<'_>, ino: Ino, bid: Bid) {
+        let standing = self.world.get_mut(one.key);
         standing.ino = Some(ino);
         standing.bid = Some(bid);
         standing.agreed = true;
         standing.rev = 1;
-        self.names_changed(key, &[place]);
-        Ok(())
+        self.names_changed(one.key, &[one.place]);
     }
 
     fn take_move(
@@ -226,6 +256,40 @@ impl Job<'_> {
             self.stale.push(Stale::Node(ino));
             self.touched.insert(ino);
         }
+    }
+}
+
+/// A server object that is to get a node.
+struct Coming<'s> {
+    key: Key,
+    place: &'s Place,
+    path: &'s RelPath,
+    version: Version,
+    stamp: Stamp,
+    /// The live directory it goes into.
+    parent: Ino,
+    at: At,
+    /// The base object it is already.
+    old: Option<Bid>,
+    /// The server's number, if it stays.
+    wanted: Option<u64>,
+}
+
+impl Coming<'_> {
+    fn take(&self, txn: &WriteTxn<'_>) -> Result<(Ino, Bid), Stop> {
+        free_name(txn, self.parent, &self.place.name)?;
+        let bid = match self.old {
+            Some(bid) => bid,
+            None => txn.new_bid()?,
+        };
+        let mut node = new_node(txn, self.wanted, &self.version)?;
+        basing::make(txn, &base_row(bid, &self.version, self.stamp), &self.at)?;
+        basing::inherit(txn, &mut node, bid)?;
+        txn.put_node(&node)?;
+        add_entry(txn, self.parent, &self.place.name, &node)?;
+        let path = self.path;
+        super::run::record(txn, "pull", Some(node.ino), path, "new on the server")?;
+        Ok((node.ino, bid))
     }
 }
 

@@ -5,7 +5,7 @@
 //! taken back and the next plan decides anew. In doubt it counts as not done: that can only bring a conflict, never a loss.
 
 use super::basing;
-use super::hand::{Hand, Outcome};
+use super::hand::{Hand, Outcome, label};
 use super::intents::{Body, Push, Relink, What};
 use super::taking::HOLD;
 use super::trouble::Stop;
@@ -33,7 +33,7 @@ impl Hand<'_> {
                         Err(stop) => return Err(stop),
                     }
                 }
-                Some(Body::End(end)) => self.end(intent.id, &end)?,
+                Some(Body::End(end)) => self.end_all(vec![(intent.id, end)])?,
                 Some(Body::Relink(relink)) => {
                     let from = relink.attempt;
                     let relink = self.fence_relink(from, relink)?;
@@ -103,7 +103,7 @@ impl Hand<'_> {
         // With another name it is safe there, and a link from us would only make its link count wrong.
         let only = |old: &&Observed| old.stamp.kind != Kind::Dir && old.nlink < 2;
         let keep = state.old.as_ref().filter(only);
-        let retain = keep.map(|_| self.label(push.attempt.txn));
+        let retain = keep.map(|_| label(push.attempt.txn));
         let end = super::intents::End {
             attempt: push.attempt,
             retain,
@@ -113,7 +113,7 @@ impl Hand<'_> {
             txn.drop_intent(id)?;
             body.add(txn)
         })?;
-        self.end(id, &end)?;
+        self.end_all(vec![(id, end)])?;
         Ok(None)
     }
 
@@ -157,7 +157,7 @@ impl Hand<'_> {
             seen.stamp = staged;
         }
         let mut outcome = Outcome::there(seen);
-        outcome.retain = state.old.as_ref().map(|_| self.label(push.attempt.txn));
+        outcome.retain = state.old.as_ref().map(|_| label(push.attempt.txn));
         Ok(Some(outcome))
     }
 
@@ -182,7 +182,7 @@ impl Hand<'_> {
     fn was_taken(&mut self, push: &Push, expect: &Stamp, state: &AttemptState) -> Option<Outcome> {
         let old = state.old.as_ref()?;
         if !self.same(expect, old) {
-            let kept = self.label(push.attempt.txn);
+            let kept = label(push.attempt.txn);
             let reason = format!(
                 "another program had just put a new version there when it was removed; that version is \
                  .driftfs/retained/{kept} on the server"
@@ -192,7 +192,7 @@ impl Hand<'_> {
             return None;
         }
         let kept = old.stamp.kind != Kind::Dir && old.nlink < 2;
-        Some(Outcome::gone(kept.then(|| self.label(push.attempt.txn))))
+        Some(Outcome::gone(kept.then(|| label(push.attempt.txn))))
     }
 
     /// A move is finished if it can be, else taken back; the object never stays nameless.

@@ -9,6 +9,7 @@ use super::report::Report;
 use super::steps::{Action, Clash, Plan, Side, Step};
 use super::trouble::{Failure, Stop};
 use super::universe::Universe;
+use super::width::Width;
 use crate::fetch::Fetch;
 use crate::link::Link;
 use crate::lower::Lower;
@@ -61,6 +62,7 @@ pub struct Reintegrate {
     pub(super) link: Arc<Link>,
     running: Mutex<()>,
     points: Option<Points>,
+    pub(super) width: Width,
 }
 
 impl Reintegrate {
@@ -78,6 +80,7 @@ impl Reintegrate {
             link,
             running: Mutex::new(()),
             points: None,
+            width: Width::default(),
         }
     }
 
@@ -85,6 +88,16 @@ impl Reintegrate {
     #[must_use]
     pub fn with_points(mut self, points: Points) -> Reintegrate {
         self.points = Some(points);
+        self
+    }
+
+    /// Does so much at once instead of the default.
+    #[must_use]
+    pub fn with_width(mut self, width: Width) -> Reintegrate {
+        self.width = Width {
+            together: width.together.max(1),
+            lanes: width.lanes.max(1),
+        };
         self
     }
 

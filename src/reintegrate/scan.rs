@@ -1,6 +1,6 @@
 //! Looking: base, live and the server's side, joined by identity into a [`Universe`]. Changes nothing.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::build::{Built, Joined};
@@ -11,6 +11,7 @@ use super::touched::touched;
 use super::trees::{BaseTree, LiveTree, ServerTree, Sid};
 use super::universe::{Key, Object, Place, Server, Universe};
 use super::walk::Walk;
+use super::width::Width;
 use crate::fetch::{Fetch, Hold, is_known};
 use crate::lower::{Lower, LowerError};
 use crate::meta::{Conflict, MetaError};
@@ -55,6 +56,8 @@ pub struct Scan {
     pub read: BTreeMap<Key, ObjectId>,
     /// Server objects whose numbers may be taken over for new nodes.
     pub numbered: BTreeSet<Key>,
+    /// Objects whose stamp is not base's.
+    pub moved: Vec<Key>,
     /// Keeps what was read from being swept.
     pub kept: Kept,
     /// Keeps refreshes from moving base.
@@ -73,6 +76,20 @@ pub fn scan(
     scope: Scope,
     standing: Standing<'_>,
 ) -> Result<Scan, ScanError> {
+    let lanes = Width::default().lanes;
+    scan_with(tree, lower, fetch, mask, scope, standing, lanes)
+}
+
+/// As [`scan`], asking the server for so many directories at once.
+pub(super) fn scan_with(
+    tree: &Arc<Tree>,
+    lower: &dyn Lower,
+    fetch: &Fetch,
+    mask: Mask,
+    scope: Scope,
+    standing: Standing<'_>,
+    lanes: usize,
+) -> Result<Scan, ScanError> {
     tokens::drop_left_over(tree)?;
     let hold = fetch.hold();
     let here = read_here(tree, scope)?;
@@ -82,6 +99,7 @@ pub fn scan(
         live: &here.live,
         disputed: &here.disputed,
         mask,
+        lanes,
     };
     let server = match &here.dirs {
         None => walk.everything(),
@@ -90,7 +108,7 @@ pub fn scan(
     .map_err(ScanError::Link)?;
     let joined = join(tree, &here, &server, mask)?;
     let mut comparer = Comparer::new(tree, lower, mask);
-    let built = joined.build(tree, &mut comparer)?;
+    let built = joined.build(tree, &mut comparer, lanes)?;
     if built.wants_whole {
         fetch.want_sync();
     }
@@ -98,12 +116,14 @@ pub fn scan(
         universe,
         read,
         numbered,
+        moved,
         ..
     } = built;
     Ok(Scan {
         universe: with_conflicts(tree, universe, standing)?,
         read,
         numbered,
+        moved,
         kept: comparer.into_kept(),
         hold,
     })
@@ -201,12 +221,20 @@ fn with_conflicts(
     standing: Standing<'_>,
 ) -> Result<Universe, TreeError> {
     let conflicts = tree.meta().read(|rows| rows.conflicts());
-    for conflict in conflicts.map_err(tokens::rows)? {
-        let of_it = universe.objects.iter().position(|object| {
-            let same_node = conflict.ino.is_some() && object.ino == conflict.ino;
-            let same_base = conflict.bid.is_some() && object.bid == conflict.bid;
-            same_node || same_base
-        });
+    let conflicts = conflicts.map_err(tokens::rows)?;
+    if conflicts.is_empty() {
+        return Ok(universe);
+    }
+    let (mut of_node, mut of_base) = (HashMap::new(), HashMap::new());
+    for (at, object) in universe.objects.iter().enumerate() {
+        object.ino.map(|ino| of_node.insert(ino, at));
+        object.bid.map(|bid| of_base.insert(bid, at));
+    }
+    for conflict in conflicts {
+        let by_node = conflict.ino.and_then(|ino| of_node.get(&ino)).copied();
+        let by_base = conflict.bid.and_then(|bid| of_base.get(&bid)).copied();
+        // The first one met, as both may have parted.
+        let of_it = by_node.into_iter().chain(by_base).min();
         let Some(at) = of_it else { continue };
         let object = &universe.objects[at];
         let paths = server_paths(&universe, object);

@@ -1,10 +1,9 @@
-//! Base moves and the node becomes clean, if nothing was written since the revision that was sent: one instant.
+//! Base moves and nodes become clean, if nothing was written since the revisions that were sent: one instant.
 
 use super::run::Reintegrate;
 use super::trouble::Stop;
 use crate::meta::{Node, WriteTxn};
 use crate::model::{Ino, Kind};
-use crate::tree::TreeError;
 
 /// The node being settled; `None` when it is gone by now.
 pub type Settled<'a> = Option<&'a mut Node>;
@@ -12,6 +11,9 @@ pub type Settled<'a> = Option<&'a mut Node>;
 /// What runs in the transaction: it gets the node (stored afterwards) and whether its bytes surely are still those of
 /// the revision.
 pub type Also<'a> = dyn FnMut(&WriteTxn<'_>, Settled<'_>, bool) -> Result<(), Stop> + 'a;
+
+/// As [`Also`], for each of several changes by its position.
+pub type AlsoAll<'a> = dyn FnMut(&WriteTxn<'_>, usize, Settled<'_>, bool) -> Result<(), Stop> + 'a;
 
 impl Reintegrate {
     /// One transaction during which no write reaches the node.
@@ -21,20 +23,37 @@ impl Reintegrate {
         rev: u64,
         also: &mut Also<'_>,
     ) -> Result<(), Stop> {
-        let kind = match ino.map(|ino| self.tree.stat(ino)) {
-            None | Some(Err(TreeError::NotFound)) => None,
-            Some(seen) => Some(seen?.node.attrs.kind),
-        };
+        self.settle_all(&[Some((ino, rev))], &mut |txn, _, node, same| {
+            also(txn, node, same)
+        })
+    }
+
+    /// One transaction during which no write reaches any of the nodes. `None`: a change that sends nothing of a node.
+    pub(super) fn settle_all(
+        &self,
+        nodes: &[Option<(Option<Ino>, u64)>],
+        also: &mut AlsoAll<'_>,
+    ) -> Result<(), Stop> {
+        let sent = nodes.iter().flatten();
+        let known: Vec<(Ino, u64)> = sent
+            .filter_map(|(ino, rev)| Some(((*ino)?, *rev)))
+            .collect();
         self.point("settle");
-        match (ino, kind) {
-            (Some(ino), Some(Kind::File)) => self
-                .tree
-                .commit_with_bytes(ino, rev, |txn, same| settled(txn, ino, also, |_| same)),
-            (Some(ino), Some(_)) => self
-                .tree
-                .commit(|txn| settled(txn, ino, also, |node| node.rev == rev)),
-            _ => self.tree.commit(|txn| also(txn, None, false)),
-        }?;
+        self.tree.commit_with_all(&known, |txn, same| {
+            let mut same = same.iter();
+            for (at, sent) in nodes.iter().enumerate() {
+                match sent {
+                    Some((Some(ino), rev)) => {
+                        let same = same.next().is_some_and(|same| *same);
+                        settled(txn, *ino, *rev, same, &mut |txn, node, same| {
+                            also(txn, at, node, same)
+                        })?;
+                    }
+                    _ => also(txn, at, None, false)?,
+                }
+            }
+            Ok::<_, Stop>(())
+        })?;
         self.point("settle");
         Ok(())
     }
@@ -43,13 +62,15 @@ impl Reintegrate {
 fn settled(
     txn: &WriteTxn<'_>,
     ino: Ino,
+    rev: u64,
+    same: bool,
     also: &mut Also<'_>,
-    unchanged: impl Fn(&Node) -> bool,
 ) -> Result<(), Stop> {
     let Some(mut node) = txn.node(ino)? else {
         return also(txn, None, false);
     };
-    let same = unchanged(&node);
+    // Only bytes are kept still by the lock of the node.
+    let same = same && (node.attrs.kind == Kind::File || node.rev == rev);
     also(txn, Some(&mut node), same)?;
     Ok(txn.put_node(&node)?)
 }

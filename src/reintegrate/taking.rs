@@ -2,8 +2,11 @@
 
 use super::basing;
 use super::job::Job;
+use super::run::Reintegrate;
+use super::steps::{Action, Step};
 use super::trouble::Stop;
 use super::universe::Key;
+use super::width::each;
 use crate::fetch::Stale;
 use crate::meta::{Node, Sealed, WriteTxn};
 use crate::model::{Bytes, Dirty, Hash, Kind, ObjectId, Observed, RelPath};
@@ -93,21 +96,92 @@ impl Job<'_> {
 
     /// The server's bytes, sealed, with the look they belong to. What the scan has read is used while its stamp holds.
     pub fn server_bytes(&mut self, key: Key) -> Result<(ObjectId, Observed), Stop> {
+        if let Some(arrived) = self.arrived.remove(&key) {
+            return arrived;
+        }
         if let Some(object) = self.read.get(&key) {
             return Ok((*object, self.observed(key)?));
         }
         let path = self.world.server_path(key)?;
-        let objects = self.hand.on.tree.objects();
-        let draft = objects.draft()?;
-        let fetched = self.hand.on.lower.read(&path, draft.file())?;
-        let mut seen = fetched.seen;
-        if seen.stamp.kind != Kind::File {
-            return Err(Stop::Later("it became something else on the server".into()));
-        }
-        seen.stamp.hash = Some(fetched.hash);
-        let size = seen.stamp.size;
-        let id = self.seal_draft(draft, size, Some(fetched.hash))?;
+        let (draft, seen) = self.hand.on.read_server(&path)?;
+        let id = self.seal_draft(draft, seen.stamp.size, seen.stamp.hash)?;
         Ok((id, seen))
+    }
+
+    /// Reads what several steps will want, at once, and seals it in two transactions for all.
+    pub fn read_ahead(&mut self, steps: &[(usize, &Step)]) -> Result<(), Stop> {
+        let mut asked: Vec<(Key, RelPath)> = Vec::new();
+        for (_, step) in steps {
+            if let Some(path) = self.wants_bytes(step)? {
+                asked.push((step.key, path));
+            }
+        }
+        if asked.len() < 2 {
+            return Ok(());
+        }
+        let on = self.hand.on;
+        let answers = each(on.width.lanes, &asked, |(_, path)| on.read_server(path));
+        let mut drafts = Vec::new();
+        for ((key, _), answer) in asked.into_iter().zip(answers) {
+            match answer {
+                Ok((draft, seen)) => drafts.push((key, draft, seen)),
+                Err(stop) => {
+                    self.arrived.insert(key, Err(stop));
+                }
+            }
+        }
+        let sealed = self.seal_drafts(drafts)?;
+        self.arrived.extend(sealed);
+        Ok(())
+    }
+
+    /// Where the server has the bytes a step needs; `None` when they are here or not needed.
+    fn wants_bytes(&self, step: &Step) -> Result<Option<RelPath>, Stop> {
+        let wanted = matches!(step.action, Action::Bytes) && !self.read.contains_key(&step.key);
+        let standing = self.world.get(step.key);
+        let (Some(ino), true) = (standing.ino, wanted) else {
+            return Ok(None);
+        };
+        let node = self.hand.on.read(|rows| Ok(rows.node(ino)?))?;
+        let here = |node: Node| node.attrs.kind == Kind::File && node.bytes == Bytes::Here;
+        if !node.is_some_and(here) {
+            return Ok(None);
+        }
+        Ok(self.world.server_path(step.key).ok())
+    }
+
+    fn seal_drafts(
+        &mut self,
+        drafts: Vec<(Key, Draft, Observed)>,
+    ) -> Result<Vec<(Key, Result<(ObjectId, Observed), Stop>)>, Stop> {
+        let on = self.hand.on;
+        let ids = on.commit("new-object", |txn| {
+            let ids = drafts.iter().map(|_| Ok(txn.new_object()?));
+            ids.collect::<Result<Vec<ObjectId>, Stop>>()
+        })?;
+        let mut sealed = Vec::new();
+        for (id, (key, draft, seen)) in ids.iter().zip(drafts) {
+            on.tree.objects().seal(draft, *id)?;
+            sealed.push((key, Ok((*id, seen))));
+        }
+        if sealed.is_empty() {
+            return Ok(sealed);
+        }
+        let hold = on.commit("sealed", |txn| {
+            for (_, one) in &sealed {
+                if let Ok((id, seen)) = one {
+                    txn.put_sealed(&Sealed {
+                        id: *id,
+                        size: seen.stamp.size,
+                        hash: seen.stamp.hash,
+                        durable: false,
+                    })?;
+                }
+            }
+            Ok(txn.add_intent(HOLD, "{}", &ids)?)
+        })?;
+        self.holds.push(hold);
+        Ok(sealed)
     }
 
     /// Seals a draft. An intention keeps the object until the round is over, because no row names it yet.
@@ -139,6 +213,20 @@ impl Job<'_> {
         standing.stamp = Some(seen.stamp);
         standing.agreed = true;
         standing.rev = rev;
+    }
+}
+
+impl Reintegrate {
+    /// A file of the server in a draft, with the look its bytes belong to.
+    fn read_server(&self, path: &RelPath) -> Result<(Draft, Observed), Stop> {
+        let draft = self.tree.objects().draft()?;
+        let fetched = self.lower.read(path, draft.file())?;
+        let mut seen = fetched.seen;
+        if seen.stamp.kind != Kind::File {
+            return Err(Stop::Later("it became something else on the server".into()));
+        }
+        seen.stamp.hash = Some(fetched.hash);
+        Ok((draft, seen))
     }
 }
 

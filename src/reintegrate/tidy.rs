@@ -16,8 +16,9 @@ impl Job<'_> {
         if !stale.is_empty() {
             self.hand.on.fetch.push_stale(stale);
         }
-        for object in std::mem::take(&mut self.lent) {
-            self.hand.on.tree.release(object);
+        let lent = std::mem::take(&mut self.lent);
+        if let Err(error) = self.hand.on.tree.give_back(lent) {
+            tracing::warn!(%error, "copies that were sent stay until the next sync");
         }
         let holds = std::mem::take(&mut self.holds);
         if !holds.is_empty() {

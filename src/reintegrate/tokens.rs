@@ -31,6 +31,7 @@ pub(super) struct Tokens {
 /// One regular file on the three sides.
 pub(super) struct Sides<'a> {
     pub(super) base: Option<&'a BaseNode>,
+    /// With the attributes its live file gives it now.
     pub(super) client: Option<&'a Node>,
     pub(super) server: Option<(&'a Observed, &'a RelPath)>,
 }
@@ -125,7 +126,7 @@ impl<'a> Comparer<'a> {
         sides: &Sides<'_>,
         tokens: &mut Tokens,
     ) -> Result<(), Halt> {
-        let mut client = self.client_change(base, sides.client)?;
+        let mut client = Self::client_change(base, sides.client);
         let mut server = self.server_change(base, sides, client);
         let mut base_hash = base.hash;
         let mut ours = None;
@@ -166,7 +167,7 @@ impl<'a> Comparer<'a> {
             tokens.server = sides.server.map(|_| Ok(self.fresh()));
             return Ok(());
         };
-        if self.live_size(node)? != seen.stamp.size || node.bytes == Bytes::Absent {
+        if node.attrs.size != seen.stamp.size || node.bytes == Bytes::Absent {
             tokens.client = Some(self.fresh());
             tokens.server = Some(Ok(self.fresh()));
             return Ok(());
@@ -177,16 +178,16 @@ impl<'a> Comparer<'a> {
         Ok(())
     }
 
-    fn client_change(&self, base: &BaseNode, client: Option<&Node>) -> Result<Change, Halt> {
+    fn client_change(base: &BaseNode, client: Option<&Node>) -> Change {
         let Some(node) = client.filter(|node| node.dirty.has(Dirty::BYTES)) else {
-            return Ok(Change::No);
+            return Change::No;
         };
-        let same_size = self.live_size(node)? == base.attrs.size;
-        Ok(if same_size {
+        let same_size = node.attrs.size == base.attrs.size;
+        if same_size {
             Change::Perhaps
         } else {
             Change::Yes
-        })
+        }
     }
 
     fn server_change(&self, base: &BaseNode, sides: &Sides<'_>, client: Change) -> Change {
@@ -207,10 +208,6 @@ impl<'a> Comparer<'a> {
                 _ => Change::Perhaps,
             },
         }
-    }
-
-    fn live_size(&self, node: &Node) -> Result<u64, Halt> {
-        Ok(self.tree.stat(node.ino)?.node.attrs.size)
     }
 
     fn hash_of_live(&self, node: &Node) -> Result<Hash, Halt> {

@@ -4,10 +4,12 @@
 //! something known is missing, these are searched too: it may have been moved there.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::identify::{Identity, identify};
 use super::takeover::{Heirs, heirs, made_on_both};
 use super::trees::{BaseTree, Heard, LiveTree, ServerTree, Sid};
+use super::width::each;
 use crate::lower::{Answer, Lower, LowerError};
 use crate::meta::{BaseNode, Node};
 use crate::model::{Bid, Dirty, Kind, Listing, Mask, Name, Observed, RelPath, Sameness};
@@ -23,7 +25,12 @@ pub(super) struct Walk<'a> {
     /// Base objects in conflict: what the server has of them is asked in full.
     pub(super) disputed: &'a HashSet<Bid>,
     pub(super) mask: Mask,
+    /// Directories asked for at once.
+    pub(super) lanes: usize,
 }
+
+/// Listings that are held at once, for each lane.
+const HELD: usize = 4;
 
 impl Walk<'_> {
     /// Lists all that is listed here. An error: the server does not answer.
@@ -31,12 +38,14 @@ impl Walk<'_> {
         let mut server = ServerTree::new();
         let mut next = VecDeque::from([Sid::ROOT]);
         loop {
-            while let Some(dir) = next.pop_front() {
-                let met = self.enter(&mut server, dir)?;
-                next.extend(
-                    met.into_iter()
-                        .filter(|sid| self.surely_listed(&server, *sid)),
-                );
+            while !next.is_empty() {
+                let some: Vec<Sid> = next.drain(..next.len().min(self.lanes * HELD)).collect();
+                for met in self.enter_all(&mut server, &some)? {
+                    next.extend(
+                        met.into_iter()
+                            .filter(|sid| self.surely_listed(&server, *sid)),
+                    );
+                }
             }
             next.extend(self.more(&mut server));
             if next.is_empty() {
@@ -49,13 +58,17 @@ impl Walk<'_> {
     pub(super) fn these(&self, dirs: &HashSet<Bid>) -> Answer<ServerTree> {
         let mut server = ServerTree::new();
         // From the root downwards: what a listing of the directory above says counts more than base.
+        let mut some = Vec::new();
         for bid in self.base.in_order() {
-            if dirs.contains(&bid)
-                && let Some(dir) = self.seat(&mut server, bid)
-            {
-                self.enter(&mut server, dir)?;
+            if !dirs.contains(&bid) {
+                continue;
             }
+            if some.len() >= self.lanes || self.waits_for(&some, bid) {
+                self.enter_all_of(&mut server, &std::mem::take(&mut some))?;
+            }
+            some.push(bid);
         }
+        self.enter_all_of(&mut server, &some)?;
         self.made_here(&mut server)?;
         Ok(server)
     }
@@ -65,13 +78,13 @@ impl Walk<'_> {
         loop {
             let (identity, heirs) = self.identities(server);
             let both = made_on_both(self.live, server, &identity, &heirs);
-            let next = both
-                .keys()
-                .find(|sid| is_dir(server, **sid) && !server.heard.contains_key(sid));
-            let Some(next) = next.copied() else {
+            let unheard = |sid: &&Sid| is_dir(server, **sid) && !server.heard.contains_key(sid);
+            let mut next: Vec<Sid> = both.keys().filter(unheard).copied().collect();
+            if next.is_empty() {
                 return Ok(());
-            };
-            self.enter(server, next)?;
+            }
+            next.sort_unstable();
+            self.enter_all(server, &next)?;
         }
     }
 
@@ -97,10 +110,60 @@ impl Walk<'_> {
         )
     }
 
-    /// Lists one directory into the tree and gives what was met there.
-    fn enter(&self, server: &mut ServerTree, dir: Sid) -> Answer<Vec<Sid>> {
-        let path = server.get(dir).path.clone();
-        let listing = match self.list(&path) {
+    /// True when one of these base directories lies above another one.
+    fn waits_for(&self, above: &[Bid], bid: Bid) -> bool {
+        let mut at = bid;
+        while let Some((parent, _)) = self.base.places_of(at).next() {
+            if above.contains(parent) {
+                return true;
+            }
+            at = *parent;
+        }
+        false
+    }
+
+    /// Lists base directories at their places, none of them within another one.
+    fn enter_all_of(&self, server: &mut ServerTree, bids: &[Bid]) -> Answer<()> {
+        let seats = bids.iter().filter_map(|bid| self.seat(server, *bid));
+        let seats: Vec<Sid> = seats.collect();
+        self.enter_all(server, &seats).map(drop)
+    }
+
+    /// Lists directories, several at once, into the tree, and gives what was met in each.
+    fn enter_all(&self, server: &mut ServerTree, dirs: &[Sid]) -> Answer<Vec<Vec<Sid>>> {
+        let asked: Vec<RelPath> = dirs
+            .iter()
+            .map(|dir| server.get(*dir).path.clone())
+            .collect();
+        let silent = AtomicBool::new(false);
+        let answers = each(self.lanes, &asked, |path| {
+            // After a silence nothing more is asked: each would wait as long.
+            if silent.load(Ordering::SeqCst) {
+                return None;
+            }
+            let answer = self.list(path);
+            if matches!(answer, Err(LowerError::Link { .. })) {
+                silent.store(true, Ordering::SeqCst);
+            }
+            Some(answer)
+        });
+        let mut met = Vec::with_capacity(dirs.len());
+        let heard = dirs.iter().zip(asked).zip(answers);
+        for ((dir, path), answer) in heard.filter_map(|(of, answer)| Some((of, answer?))) {
+            met.push(self.take_in(server, *dir, &path, answer)?);
+        }
+        Ok(met)
+    }
+
+    /// Puts what one directory's listing says into the tree and gives what was met there.
+    fn take_in(
+        &self,
+        server: &mut ServerTree,
+        dir: Sid,
+        path: &RelPath,
+        answer: Answer<Listing>,
+    ) -> Answer<Vec<Sid>> {
+        let listing = match answer {
             Ok(listing) => listing,
             Err(error @ LowerError::Link { .. }) => return Err(error),
             Err(error) => {

@@ -15,6 +15,8 @@ mod file;
 pub mod flags;
 mod hash;
 mod host;
+mod image;
+mod lease;
 mod memory;
 mod mount;
 mod mounts;
@@ -34,7 +36,7 @@ pub use background::{
 };
 pub use caller::{has_group, is_signalled};
 pub use clock::now;
-pub use clone::{Cloned, clone_file, copy_with_holes};
+pub use clone::{Cloned, clone_file, copy_with_holes, reflink};
 pub use control_socket::{
     connect as connect_control, listen as listen_control, peer_uid, remove as remove_control,
 };
@@ -49,6 +51,8 @@ pub use hash::{hash_bytes, hash_file};
 pub use host::{
     can_reflink, fuse_device, has_sys_admin, is_root, kernel_release, processors, program_on_path,
 };
+pub use image::{image_size, loops_of, make_image, mount_image};
+pub use lease::read_lease;
 pub use memory::memory_file;
 pub use mount::{FsStat, Mounted, mounted, statfs_of};
 pub use mounts::{FS_TYPE, Holder, Mount, holders, mount_of, mounts, unmount};

@@ -4,7 +4,8 @@ use super::acl::{ACCESS, Acl};
 use super::commit::Core;
 use super::live::{OpenNode, live_stat};
 use super::record::At;
-use super::seal::{CAPABILITY, kill_set_ids, settle_written};
+use super::seal::{CAPABILITY, kill_set_ids};
+use super::silent::Looked;
 use super::{Result, Seen, SetAttrs, SetTime, Tree, TreeError};
 use crate::meta::Node;
 use crate::model::{Bytes, Dirty, Ino, Kind, LiveStat, Time, Who};
@@ -39,13 +40,13 @@ impl Tree {
 impl Core {
     /// Everything but the size. The caller holds the node's lock alone.
     fn set_row(&self, open: &OpenNode, set: &SetAttrs, who: Who) -> Result<Node> {
-        let stat = self.stat_alone(open)?;
-        let stored = self.meta.write(|txn| {
+        let looked = self.look_alone(open)?;
+        let stored = self.write_for(who, |txn| {
             let mut node = txn.node(open.ino)?.ok_or(TreeError::NotFound)?;
-            if let Some(stat) = stat
+            if let Some((before, looked)) = looked
                 && node.bytes == Bytes::Here
             {
-                settle_written(open, &mut node, stat);
+                self.settle_looked(txn, open, &mut node, before, looked)?;
             }
             apply(&mut node, set);
             txn.put_node(&node)?;
@@ -59,9 +60,21 @@ impl Core {
         Ok(stored)
     }
 
+    /// The stat of the live file, if there is one, and the look that a row may remember.
+    fn look_alone(&self, open: &OpenNode) -> Result<Option<(LiveStat, Looked)>> {
+        let Some(before) = self.stat_alone(open)? else {
+            return Ok(None);
+        };
+        if !self.may_be_written(open) {
+            return Ok(Some((before, Looked::plain(before))));
+        }
+        let looked = self.look(open, &*self.live_file(open, false)?)?;
+        Ok(Some((before, looked)))
+    }
+
     /// The stat of the live file, if there is one. Its times are left alone: while the row is settled, the row's hold.
     pub(super) fn stat_alone(&self, open: &OpenNode) -> Result<Option<LiveStat>> {
-        match open.open_file() {
+        match open.held_file(false) {
             Some(file) => Ok(Some(live_stat(&file)?)),
             None => {
                 let found = self.objects.live_stat(open.ino);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::commit::{Core, locked};
 use super::live::{Handle, live_stat};
-use super::seal::settle_written;
+use super::silent::Looked;
 use super::{Result, Tree, TreeError, io};
 use crate::model::{Ino, ObjectId};
 use crate::sys;
@@ -85,9 +85,8 @@ impl Core {
 
     fn flush_waiting(&self, waiting: &mut Waiting) -> Result<()> {
         if self.barrier.ask.swap(false, Ordering::SeqCst) {
-            let rows = self.meta.read(|rows| rows.all_sealed())?;
-            let loose = rows.iter().filter(|row| !row.durable);
-            waiting.sealed.extend(loose.map(|row| row.id));
+            let loose = self.meta.read(|rows| rows.volatile())?;
+            waiting.sealed.extend(loose);
         }
         for ino in waiting.renamed.drain() {
             present(self.objects.sync_live(ino)).map_err(io("syncing a file"))?;
@@ -121,9 +120,14 @@ impl Core {
     }
 
     pub(super) fn flush_if_crowded(&self) {
-        if self.barrier.is_crowded()
-            && let Err(error) = self.flush()
-        {
+        if self.barrier.is_crowded() && !self.clearing.take_flush() {
+            self.flush_crowded();
+        }
+    }
+
+    /// Removes the files that wait for a flush.
+    pub(super) fn flush_crowded(&self) {
+        if let Err(error) = self.flush() {
             tracing::warn!(%error, "removed files could not be cleared away yet");
         }
     }
@@ -137,22 +141,30 @@ fn present(result: std::io::Result<()>) -> std::io::Result<()> {
 }
 
 impl Tree {
-    /// At close(2) of a descriptor: brings the row up to date with the live file.
-    pub fn flush(&self, handle: &Handle) -> Result<()> {
+    /// At close(2) of a descriptor: brings the row up to date with the live file. True when it was written since the row
+    /// was last.
+    pub fn flush(&self, handle: &Handle) -> Result<bool> {
         if !handle.inner.write {
-            return Ok(());
+            return Ok(false);
         }
         self.core.settle_open(handle.inner.node())
     }
 
-    /// fsync: bytes, then rows, on disk.
-    pub fn sync(&self, handle: &Handle) -> Result<()> {
+    /// fsync: bytes, then rows, on disk. True when bytes were written that the row does not tell of yet.
+    pub fn sync(&self, handle: &Handle) -> Result<bool> {
         let core = &self.core;
         let open = handle.inner.node();
-        let file = handle.inner.file()?;
+        let file = handle.inner.file(false)?;
         let before = live_stat(&file)?;
         let known = core.meta.read(|rows| rows.node(open.ino))?;
-        if !known.is_some_and(|node| node.durable && node.live_stat == Some(before)) {
+        let moved = known
+            .as_ref()
+            .is_some_and(|node| node.live_stat != Some(before));
+        if core.may_be_written(open) {
+            // The row need not follow: it is marked, and a start finds its size and times in the live file. Its `durable`
+            // would say nothing, as the next write is not seen.
+            present(core.objects.sync_live(open.ino)).map_err(io("syncing a file"))?;
+        } else if !known.is_some_and(|node| node.durable && node.live_stat == Some(before)) {
             present(core.objects.sync_live(open.ino)).map_err(io("syncing a file"))?;
             sys::sync(&file).map_err(io("syncing a file"))?;
             let _alone = open.alone();
@@ -161,13 +173,14 @@ impl Tree {
                 let Some(mut node) = txn.node(open.ino)? else {
                     return Ok(());
                 };
-                settle_written(open, &mut node, stat);
+                core.settle_looked(txn, open, &mut node, stat, Looked::plain(stat))?;
                 node.durable = stat == before;
                 txn.put_node(&node).map_err(TreeError::from)
             })?;
             open.is_settled_at(stat);
         }
-        core.flush()
+        core.flush()?;
+        Ok(moved)
     }
 
     /// fsyncdir: all rows on disk, after the objects they name.
@@ -201,6 +214,10 @@ impl Core {
                 txn.drop_sealed(&gone)?;
                 Ok::<_, TreeError>(gone)
             })?;
+            let mut waiting = locked(&self.barrier.waiting);
+            for id in &gone {
+                waiting.sealed.remove(id);
+            }
         }
         self.flush()?;
         for id in &gone {

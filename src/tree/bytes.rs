@@ -4,15 +4,29 @@ use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::live::{Handle, OpenNode, Opening, live_stat};
-use super::{Result, Seek, Tree, TreeError, io};
+use super::commit::Core;
+use super::live::{Handle, Held, OpenNode, Opening, Pin, live_stat};
+use super::seal::{CAPABILITY, SGID, SUID};
+use super::{HowOpen, Result, Seek, Tree, TreeError, io};
 use crate::meta::Node;
 use crate::model::{Bytes, Ino, Kind, Who};
 use crate::sys;
 
 impl Tree {
-    /// Opens a file. `NoBytes` when its bytes are not here (an open that truncates to nothing needs none: pass `truncate`).
+    /// Opens a file, served. `NoBytes` when its bytes are not here (an open that truncates to nothing needs none: pass
+    /// `truncate`).
     pub fn open_file(&self, ino: Ino, write: bool, truncate: bool, who: Who) -> Result<Handle> {
+        let how = HowOpen {
+            write,
+            truncate,
+            passthrough: false,
+        };
+        self.open_with(ino, how, who)
+    }
+
+    /// The same, in passthrough where that is asked for and possible. The first open decides for all until the last
+    /// close: the kernel takes no two modes, and no two live files, of one node.
+    pub fn open_with(&self, ino: Ino, how: HowOpen, who: Who) -> Result<Handle> {
         let core = &self.core;
         let _gate = core.gate();
         let pin = core.table.pin(ino);
@@ -20,19 +34,27 @@ impl Tree {
         let node = core.row(ino)?;
         check_file(&node)?;
         core.keep_promise(&pin, &node)?;
-        if truncate {
+        if how.truncate {
             // As a program without the right to keep set-id bits: root keeps them by asking with `kill_suid` false.
             core.truncate_alone(&pin, &node, 0, who.uid != 0, who)?;
         } else if node.bytes != Bytes::Here {
             return Err(TreeError::NoBytes(ino));
         }
-        let file = core.live_file(&pin)?;
-        Ok(core.opened(&pin, Some(file), write))
+        if !pin.is_open() {
+            pin.set_passthrough(how.passthrough && core.may_pass(&pin, how.write)?);
+        }
+        if !pin.is_open() && !pin.will_pass() || pin.is_open() && !pin.is_passthrough() {
+            core.hold_live(&pin, how.write)?;
+        } else if how.write {
+            // Writes will not come by here: what they change is kept now.
+            core.make_ready_silently(&pin, who)?;
+        }
+        Ok(core.opened(&pin, how.write))
     }
 
     /// Reads up to `len` bytes at `offset`; fewer at the end.
     pub fn read(&self, handle: &Handle, offset: u64, len: usize) -> Result<Vec<u8>> {
-        let file = handle.inner.file()?;
+        let file = handle.inner.file(false)?;
         sys::read_at(&file, offset, len).map_err(io("reading"))
     }
 
@@ -83,7 +105,7 @@ impl Tree {
 
     /// SEEK_DATA, SEEK_HOLE. `Ok(None)`: ENXIO.
     pub fn seek(&self, handle: &Handle, offset: u64, what: Seek) -> Result<Option<u64>> {
-        let file = handle.inner.file()?;
+        let file = handle.inner.file(false)?;
         let found = sys::seek_to(&file, offset, what == Seek::Hole);
         found.map_err(io("looking for data"))
     }
@@ -107,11 +129,11 @@ impl Tree {
         if !alone {
             let _shared = open.shared();
             if self.is_ready(open, who) {
-                return changed(open, &*opening.file()?, change);
+                return changed(open, &*opening.file(true)?, change);
             }
         }
         let _alone = open.alone();
-        let file: Arc<File> = opening.file()?;
+        let file: Arc<File> = opening.file(true)?;
         if !self.is_ready(open, who) {
             core.make_ready(open, &file, who)?;
             core.strip(open, kill_suid)?;
@@ -128,6 +150,30 @@ impl Tree {
             open.last_writer.store(who.uid, Ordering::Relaxed);
         }
         ready
+    }
+}
+
+impl Core {
+    /// True when the first opening of a node may leave reading and writing to the kernel.
+    fn may_pass(&self, open: &OpenNode, write: bool) -> Result<bool> {
+        let can = self.objects.can();
+        let node = self.row(open.ino)?;
+        // Bits and capabilities that a write must take away: the kernel would not.
+        let kept = node.attrs.mode & (SUID | SGID) != 0 || node.xattrs.contains_key(CAPABILITY);
+        if !can.lease || kept {
+            return Ok(false);
+        }
+        // Without reflinks a copy is made at the first real write, not for the wish to write.
+        Ok(can.reflink || !write || !self.would_copy(open, &node)?)
+    }
+
+    /// Lets the handles of a served node share its live file.
+    fn hold_live(&self, pin: &Pin<'_>, write: bool) -> Result<()> {
+        if pin.held_file(write).is_none() {
+            let file = self.live_file(pin, write)?;
+            pin.hold(Held { file, write });
+        }
+        Ok(())
     }
 }
 

@@ -2,13 +2,14 @@
 
 use super::commit::{Core, locked};
 use super::live::{Pin, live_stat};
-use super::seal::{has_base_bytes, settle};
+use super::seal::has_base_bytes;
 use super::{Result, Tree, TreeError, io};
-use crate::meta::{BaseNode, Node};
+use crate::meta::{BaseNode, Node, WriteTxn};
 use crate::model::{Bid, Bytes, Dirty, Hash, Ino, Kind, ObjectId};
+use crate::objects::Draft;
 
 impl Core {
-    /// True when the live bytes surely are those of revision `rev`. The caller holds the node's lock alone.
+    /// True when the live bytes are those of revision `rev` at this moment. The caller holds the node's lock alone.
     pub(super) fn same_since(&self, pin: &Pin<'_>, rev: u64) -> Result<bool> {
         let Some(node) = self.meta.read(|rows| rows.node(pin.ino))? else {
             return Ok(false);
@@ -25,12 +26,16 @@ impl Core {
         if node.attrs.kind != Kind::File || node.bytes != Bytes::Here {
             return Ok(!node.dirty.has(Dirty::BYTES));
         }
-        if pin.has_writer() {
-            return Ok(false);
-        }
         let Some(stat) = self.stat_alone(pin)? else {
             return Ok(false);
         };
+        if pin.has_writer() {
+            // Marked because somebody may write it, and not written so far.
+            return self.is_agreed(&node, stat);
+        }
+        if !self.is_unwritten(pin)? {
+            return Ok(false);
+        }
         if !node.dirty.has(Dirty::BYTES) {
             return Ok(has_base_bytes(&node, stat));
         }
@@ -65,25 +70,69 @@ impl Core {
     }
 
     pub(super) fn live_hash(&self, pin: &Pin<'_>) -> Result<Hash> {
-        let file = self.live_file(pin)?;
+        let file = self.live_file(pin, false)?;
         self.objects.hash(&file).map_err(io("reading a live file"))
     }
 
     /// A sealed copy of the live bytes with its row, held until a row of somebody names it or it is released.
     fn seal_copy(&self, pin: &Pin<'_>) -> Result<(ObjectId, u64)> {
-        let file = self.live_file(pin)?;
-        let stat = live_stat(&file)?;
+        let file = self.live_file(pin, false)?;
+        let before = live_stat(&file)?;
+        // Quiet before the copy: what is written after it must make a difference.
+        let looked = self.look(pin, &file)?;
         let draft = self.copy_of(&file)?;
         let (id, rev) = self.meta.write(|txn| {
             let mut node = txn.node(pin.ino)?.ok_or(TreeError::NotFound)?;
-            if settle(&mut node, stat) {
+            if self.settle_looked(txn, pin, &mut node, before, looked)? {
                 txn.put_node(&node)?;
             }
             Ok::<_, TreeError>((self.add_sealed(txn, draft)?, node.rev))
         })?;
-        pin.is_settled_at(stat);
+        pin.is_settled_at(looked.kept);
         locked(&self.held).insert(id);
         Ok((id, rev))
+    }
+
+    /// A copy of the live bytes of revision `rev` for base, while somebody may go on writing. Not the same any more: no
+    /// copy.
+    pub(super) fn copy_if_same(&self, pin: &Pin<'_>, rev: u64) -> Result<(bool, Option<Draft>)> {
+        let Some(node) = self.meta.read(|rows| rows.node(pin.ino))? else {
+            return Ok((false, None));
+        };
+        if node.attrs.kind != Kind::File || node.bytes != Bytes::Here {
+            return Ok((true, None));
+        }
+        let file = self.live_file(pin, false)?;
+        let draft = self.copy_of(&file)?;
+        // The stat of the revision is a quiet one, so a write before or during the copy shows.
+        let same = self.same_since(pin, rev)?;
+        Ok((same, same.then_some(draft)))
+    }
+
+    /// The bytes of a node became base's while somebody may write it: base gets a copy of its own, and the mark stays.
+    pub(super) fn keep_marked(
+        &self,
+        txn: &WriteTxn<'_>,
+        pin: &Pin<'_>,
+        draft: Draft,
+    ) -> Result<()> {
+        let Some(mut node) = txn.node(pin.ino)? else {
+            return Ok(());
+        };
+        if node.bytes != Bytes::Here || node.dirty.has(Dirty::BYTES) || node.nlink == 0 {
+            return Ok(());
+        }
+        if let Some(bid) = node.bid
+            && let Some(mut base) = txn.base(bid)?
+            && base.object.is_none()
+            && base.attrs.kind == Kind::File
+        {
+            base.object = Some(self.add_sealed(txn, draft)?);
+            txn.put_base(&base)?;
+        }
+        node.dirty = node.dirty.with(Dirty::BYTES);
+        txn.put_node(&node)?;
+        self.note_agreed(txn, &node)
     }
 }
 
@@ -93,7 +142,7 @@ impl Tree {
     pub fn unchanged_since(&self, ino: Ino, rev: u64) -> Result<bool> {
         let pin = self.core.table.pin(ino);
         let _alone = pin.alone();
-        self.core.same_since(&pin, rev)
+        Ok(self.core.same_since(&pin, rev)? && self.core.sees_writes(&pin)?)
     }
 
     /// True when the live bytes surely equal base.

@@ -2,15 +2,17 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use super::barrier::Barrier;
+use super::clearing::Clearing;
 use super::live::Table;
 use super::record::Programs;
 use super::room::Room;
+use super::silent::Silence;
 use super::{Result, Tree, TreeError, io};
-use crate::meta::{Meta, MetaError, WriteTxn};
-use crate::model::{Ino, ObjectId};
+use crate::meta::{Changed, Meta, MetaError, WriteTxn};
+use crate::model::{Ino, ObjectId, Who};
 use crate::objects::{Draft, Objects};
 use crate::sys;
 
@@ -28,14 +30,20 @@ pub(super) struct Core {
     pub(super) table: Table,
     /// Nodes without a name that handles or the kernel still hold.
     pub(super) nameless: Mutex<HashSet<Ino>>,
+    pub(super) silence: Silence,
     /// Sealed objects given to callers that no row names yet.
     pub(super) held: Mutex<HashSet<ObjectId>>,
     /// Sealed objects that nothing named at the last sweep.
     pub(super) suspects: Mutex<HashSet<ObjectId>>,
     pub(super) barrier: Barrier,
+    pub(super) clearing: Arc<Clearing>,
     pub(super) room: Room,
     pub(super) programs: Programs,
+    /// Who wants to know what is shown differently by changes nobody asked for through the mount.
+    told: OnceLock<Told>,
 }
+
+type Told = Box<dyn Fn(Changed) + Send + Sync>;
 
 /// A lock whose holder panicked protects nothing but its own data, which every use leaves whole.
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -52,11 +60,14 @@ impl Core {
             generation: AtomicU64::new(1),
             table: Table::default(),
             nameless: Mutex::default(),
+            silence: Silence::default(),
             held: Mutex::default(),
             suspects: Mutex::default(),
             barrier: Barrier::default(),
+            clearing: Arc::default(),
             room: Room::default(),
             programs: Programs::default(),
+            told: OnceLock::new(),
         }
     }
 
@@ -74,6 +85,30 @@ impl Core {
 
     pub(super) fn next_generation(&self) {
         self.generation.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// A transaction that no operation of the kernel asked for: whoever keeps what he was shown must hear of it.
+    pub(super) fn write_told<T, E: From<MetaError>>(
+        &self,
+        work: impl FnOnce(&WriteTxn<'_>) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        match self.told.get() {
+            Some(told) => self.meta.write_and_tell(work, told),
+            None => self.meta.write(work),
+        }
+    }
+
+    /// A transaction on behalf of `who`. The kernel knows what it asked for, and is told of the rest.
+    pub(super) fn write_for<T, E: From<MetaError>>(
+        &self,
+        who: Who,
+        work: impl FnOnce(&WriteTxn<'_>) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        if who == Who::DRIFTFS {
+            self.write_told(work)
+        } else {
+            self.meta.write(work)
+        }
     }
 
     /// Places a draft as a new sealed object and adds its row. If the transaction fails, the file has no row and the
@@ -120,6 +155,12 @@ impl Tree {
         &self.core.objects
     }
 
+    /// From now on `told` hears of every change of what is shown that the kernel did not ask for itself. It is called
+    /// with locks of the tree held: it must only take note. One listener; later ones are not heard.
+    pub fn tell(&self, told: impl Fn(Changed) + Send + Sync + 'static) {
+        let _ = self.core.told.set(Box::new(told));
+    }
+
     /// The door: one transaction. `work` may run again from the start if it must. For what no operation below covers.
     ///
     /// It must not clear [`crate::model::Dirty::BYTES`] or move a base object whose bytes lie in a live file: a write
@@ -132,7 +173,7 @@ impl Tree {
         let _names = core.names();
         // Before and after: a node made ready while `work` ran has read rows of either side.
         core.next_generation();
-        let done = core.meta.write(work);
+        let done = core.write_told(work);
         core.barrier.unknown_objects();
         core.next_generation();
         done
@@ -152,8 +193,19 @@ impl Tree {
         let pin = core.table.pin(ino);
         let _alone = pin.alone();
         let same = core.same_since(&pin, rev)?;
+        // Somebody may write at any moment and would not ask: base gets a copy, and the mark stays.
+        let (same, kept) = match same && !core.sees_writes(&pin)? {
+            true => core.copy_if_same(&pin, rev)?,
+            false => (same, None),
+        };
         core.next_generation();
-        let done = core.meta.write(|txn| work(txn, same));
+        let done = core.write_told(|txn| {
+            let done = work(txn, same)?;
+            if let Some(draft) = kept {
+                core.keep_marked(txn, &pin, draft)?;
+            }
+            Ok(done)
+        });
         core.barrier.unknown_objects();
         core.next_generation();
         done

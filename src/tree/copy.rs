@@ -16,7 +16,7 @@ impl Tree {
         len: u64,
         who: Who,
     ) -> Result<u64> {
-        let source = from.inner.file()?;
+        let source = from.inner.file(false)?;
         // Programs ask for more than there is.
         let there = live_stat(&source)?.size.saturating_sub(from_offset);
         self.core.spare(len.min(there))?;

@@ -59,7 +59,7 @@ impl Tree {
 
 impl Core {
     fn record_placed(&self, ino: Ino, stat: LiveStat, base: &BaseNode) -> Result<()> {
-        self.meta.write(|txn| {
+        self.write_told(|txn| {
             let mut node = txn.node(ino)?.ok_or(TreeError::NotFound)?;
             if node.bytes != Bytes::Absent || node.dirty.has(Dirty::BYTES) {
                 return Err(TreeError::Busy);

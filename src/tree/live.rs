@@ -1,7 +1,9 @@
 //! What is open now: handles, the lock of a node, the kernel's references.
 //!
-//! All reads and writes go through the daemon, so the live file of a node is reached through its [`OpenNode`]: replacing
-//! the bytes of a file that readers have open is a new live file and an exchange of one pointer.
+//! A node is open in one of two modes, from its first open to its last close. *Served*: reads and writes come to the
+//! daemon and reach the live file through the [`OpenNode`], so replacing the bytes of a file that readers have open is a
+//! new live file and an exchange of one pointer. *Passthrough*: the kernel reads and writes the live file without asking
+//! (see `silent.rs`); no descriptor is kept, and what needs one opens it for this once.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -19,8 +21,11 @@ pub(super) struct OpenNode {
     pub(super) ino: Ino,
     /// Shared by plain writes; alone for sealing, truncating, appending and exchanging the live file.
     lock: RwLock<()>,
-    /// The live file, while any handle is open.
-    file: Mutex<Option<Arc<File>>>,
+    /// The live file, while any served handle is open. Open for writing only while a handle is: a descriptor of our
+    /// own that can write would hide other writers (see `silent.rs`).
+    file: Mutex<Option<Held>>,
+    /// The mode. Changes only while no handle is open, or none is known to the kernel yet.
+    passthrough: AtomicBool,
     pub(super) handles: AtomicUsize,
     pub(super) writers: AtomicUsize,
     /// Generation under which a write needs no look at the rows; 0: never.
@@ -34,12 +39,20 @@ pub(super) struct OpenNode {
     pub(super) last_writer: AtomicU32,
 }
 
+/// A live file that handles share.
+#[derive(Clone)]
+pub(super) struct Held {
+    pub(super) file: Arc<File>,
+    pub(super) write: bool,
+}
+
 impl OpenNode {
     fn new(ino: Ino) -> OpenNode {
         OpenNode {
             ino,
             lock: RwLock::default(),
             file: Mutex::default(),
+            passthrough: AtomicBool::new(false),
             handles: AtomicUsize::new(0),
             writers: AtomicUsize::new(0),
             ready: AtomicU64::new(0),
@@ -66,17 +79,43 @@ impl OpenNode {
         self.writers.load(Ordering::SeqCst) > 0
     }
 
-    /// The live file while a handle is open.
-    pub(super) fn open_file(&self) -> Option<Arc<File>> {
-        locked(&self.file).clone()
+    /// True while the kernel reads and writes the live file without asking.
+    pub(super) fn is_passthrough(&self) -> bool {
+        self.is_open() && self.passthrough.load(Ordering::SeqCst)
     }
 
-    /// Lets open handles see another live file from now on.
-    pub(super) fn exchange_file(&self, file: Arc<File>) {
+    /// The mode that was chosen for a node whose first opening is under way.
+    pub(super) fn will_pass(&self) -> bool {
+        self.passthrough.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn set_passthrough(&self, yes: bool) {
+        self.passthrough.store(yes, Ordering::SeqCst);
+    }
+
+    /// True while the kernel may write the live file without asking.
+    pub(super) fn has_silent_writer(&self) -> bool {
+        self.is_passthrough() && self.has_writer()
+    }
+
+    /// The live file that handles share, if it can do what is asked.
+    pub(super) fn held_file(&self, write: bool) -> Option<Arc<File>> {
+        let slot = locked(&self.file);
+        let held = slot.as_ref().filter(|held| held.write || !write);
+        held.map(|held| held.file.clone())
+    }
+
+    /// What handles share from now on; nothing changes while none does.
+    pub(super) fn hold_instead(&self, held: Held) {
         let mut slot = locked(&self.file);
         if slot.is_some() {
-            *slot = Some(file);
+            *slot = Some(held);
         }
+    }
+
+    /// Handles share this from now on.
+    pub(super) fn hold(&self, held: Held) {
+        *locked(&self.file) = Some(held);
     }
 
     /// The next write looks at the rows again.
@@ -151,6 +190,11 @@ impl Table {
         locked(&self.refs).contains_key(&ino)
     }
 
+    /// Every node the kernel was told of.
+    pub(super) fn referenced(&self) -> Vec<Ino> {
+        locked(&self.refs).keys().copied().collect()
+    }
+
     /// Forgets a node nobody holds any more.
     fn release(&self, node: Arc<OpenNode>) {
         let mut nodes = locked(&self.nodes);
@@ -212,26 +256,15 @@ impl Opening {
             .expect("an opening holds its node until dropped")
     }
 
-    /// The live file now. Held open as long as any handle is.
-    pub(super) fn file(&self) -> Result<Arc<File>> {
-        self.node()
-            .open_file()
-            .ok_or(super::TreeError::NoBytes(self.node().ino))
+    /// The live file now: held open as long as any served handle is, else opened for this once.
+    pub(super) fn file(&self, write: bool) -> Result<Arc<File>> {
+        self.core.live_file(self.node(), write)
     }
 }
 
 impl Core {
     /// Counts one more opening of a pinned node whose lock the caller holds alone.
-    pub(super) fn opened(
-        self: &Arc<Core>,
-        pin: &Pin<'_>,
-        file: Option<Arc<File>>,
-        write: bool,
-    ) -> Handle {
-        if let Some(file) = file {
-            let mut slot = locked(&pin.file);
-            slot.get_or_insert(file);
-        }
+    pub(super) fn opened(self: &Arc<Core>, pin: &Pin<'_>, write: bool) -> Handle {
         pin.handles.fetch_add(1, Ordering::SeqCst);
         pin.writers.fetch_add(usize::from(write), Ordering::SeqCst);
         let opening = Opening {
@@ -257,14 +290,40 @@ impl Drop for Opening {
         }
         {
             let _alone = node.alone();
-            node.writers
-                .fetch_sub(usize::from(self.write), Ordering::SeqCst);
-            if node.handles.fetch_sub(1, Ordering::SeqCst) == 1 {
+            let silent = node.has_silent_writer() && self.write;
+            let writers = node.writers.load(Ordering::SeqCst) - usize::from(self.write);
+            node.writers.store(writers, Ordering::SeqCst);
+            let handles = node.handles.fetch_sub(1, Ordering::SeqCst) - 1;
+            if handles == 0 {
                 *locked(&node.file) = None;
+            } else if writers == 0 && self.write {
+                self.core.hold_for_reading(&node);
+            }
+            if silent && writers == 0 {
+                self.core.last_silent_writer_left(&node);
             }
         }
         self.core.table.release(node);
         self.core.purge_if_nameless(ino);
+    }
+}
+
+impl Core {
+    /// The last writer of a served file left: the descriptor its readers share is no longer one that writes.
+    fn hold_for_reading(&self, open: &OpenNode) {
+        if open.held_file(true).is_none() {
+            return;
+        }
+        match self.objects.open_live(open.ino, false) {
+            Ok(file) => open.hold_instead(Held {
+                file: Arc::new(file),
+                write: false,
+            }),
+            // It goes on with the old one, and counts as written until its last close.
+            Err(error) => {
+                tracing::warn!(ino = %open.ino, %error, "a live file could not be opened again")
+            }
+        }
     }
 }
 

@@ -10,11 +10,13 @@
 //! | attributes and extended attributes | `attrs.rs`, `xattrs.rs`, access control lists in `acl.rs` |
 //! | looking: stat, lookup, list | `stat.rs` |
 //! | bytes: open, read, write, truncate | `bytes.rs`, `truncate.rs`, `copy.rs` |
+//! | writers nobody sees: passthrough, mappings | `silent.rs` |
 //! | handles and the lock of a node | `live.rs` |
 //! | what must be kept before the first write | `seal.rs` |
 //! | bytes from the server | `incoming.rs`, many small files at once `placing.rs`, `replace.rs`, clean or not in `clean.rs` |
 //! | snapshots | `snapshot.rs` |
-//! | order to disk, removing files, what is kept free | `barrier.rs`, `purge.rs`, `room.rs` |
+//! | many nodes in one transaction | `together.rs` |
+//! | order to disk, removing files, what is kept free | `barrier.rs`, `purge.rs`, `clearing.rs`, `room.rs` |
 //! | after an unclean end | `start.rs` |
 //!
 //! **Locks, in order**: `names` (one namespace change at a time), `gate` (shared by everything that changes bytes, taken
@@ -27,6 +29,7 @@ mod bytes;
 #[cfg(test)]
 mod bytes_test;
 mod clean;
+mod clearing;
 mod commit;
 mod copy;
 #[cfg(test)]
@@ -45,25 +48,32 @@ mod rename;
 mod replace;
 mod room;
 mod seal;
+mod silent;
 mod snapshot;
 mod start;
 mod stat;
 #[cfg(test)]
 mod testing;
+mod together;
 mod truncate;
 mod types;
 mod xattrs;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 pub use live::Handle;
 pub use placing::Small;
-pub use types::{NewNode, RenameMode, Result, Seek, Seen, SetAttrs, SetTime, SetXattr, TreeError};
+pub use types::{
+    HowOpen, NewNode, RenameMode, Result, Seek, Seen, SetAttrs, SetTime, SetXattr, TreeError,
+};
 
+use clearing::Clearer;
 use commit::Core;
 use types::io;
 
 /// The live tree.
 pub struct Tree {
+    /// Ended first.
+    clearer: Mutex<Option<Clearer>>,
     core: Arc<Core>,
 }

@@ -26,12 +26,13 @@ impl Core {
             draft: None,
             became_sealed: false,
         };
-        // Only handles can go on writing: without one the live file itself is kept.
-        let Some(file) = pin.open_file() else {
+        // Only handles and mappings can go on writing: without them the live file itself is kept.
+        if !pin.is_open() && !self.may_be_written(pin) {
             return Ok(leaving);
-        };
+        }
+        let file = self.live_file(pin, false)?;
         let stat = live_stat(&file)?;
-        let needed = self.meta.read(|rows| {
+        let needed = self.meta.quick(|rows| {
             let Some(node) = rows.node(pin.ino)? else {
                 return Ok(false);
             };

@@ -36,9 +36,9 @@ impl Tree {
         core.spare(ROWS)?;
         let _names = core.names();
         let mut placed = None;
-        let made = core
-            .meta
-            .write(|txn| core.create_in(txn, (parent, name), new, umask, who, &mut placed));
+        let made = core.write_for(who, |txn| {
+            core.create_in(txn, (parent, name), new, umask, who, &mut placed)
+        });
         match made {
             Ok(node) => core.see(node),
             Err(error) => {
@@ -55,7 +55,7 @@ impl Tree {
         let core = &self.core;
         core.spare(ROWS)?;
         let _names = core.names();
-        let node = core.meta.write(|txn| {
+        let node = core.write_for(who, |txn| {
             let mut dir = vacant(txn, parent, name)?;
             let mut node = txn.node(ino)?.ok_or(TreeError::NotFound)?;
             check_linkable(&node)?;
@@ -78,7 +78,7 @@ impl Tree {
     pub fn unlink(&self, parent: Ino, name: &Name, who: Who) -> Result<Ino> {
         let core = &self.core;
         let _names = core.names();
-        let victim = core.meta.read(|rows| named(rows, parent, name))?;
+        let victim = core.meta.quick(|rows| named(rows, parent, name))?;
         if victim.attrs.kind == Kind::Dir {
             return Err(TreeError::IsDir);
         }
@@ -86,7 +86,7 @@ impl Tree {
             let pin = core.table.pin(victim.ino);
             let _alone = pin.alone();
             let mut leaving = core.prepare_leaving(&pin)?;
-            core.meta.write(|txn| {
+            core.write_for(who, |txn| {
                 let now = sys::now();
                 let at = At::Name(parent, name);
                 core.record(txn, "unlink", victim.ino, at, who, String::new())?;
@@ -106,12 +106,12 @@ impl Tree {
     pub fn rmdir(&self, parent: Ino, name: &Name, who: Who) -> Result<Ino> {
         let core = &self.core;
         let _names = core.names();
-        let victim = core.meta.read(|rows| named(rows, parent, name))?;
+        let victim = core.meta.quick(|rows| named(rows, parent, name))?;
         if victim.attrs.kind != Kind::Dir {
             return Err(TreeError::NotDir);
         }
         let mut leaving = core.prepare_leaving(&core.table.pin(victim.ino))?;
-        core.meta.write(|txn| {
+        core.write_for(who, |txn| {
             check_empty(txn, victim.ino)?;
             let now = sys::now();
             let at = At::Name(parent, name);

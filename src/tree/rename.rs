@@ -25,17 +25,17 @@ impl Tree {
     ) -> Result<Option<Ino>> {
         let core = &self.core;
         let _names = core.names();
-        let (node, target) = core.meta.read(|rows| look(rows, from, to, mode))?;
+        let (node, target) = core.meta.quick(|rows| look(rows, from, to, mode))?;
         match (mode, target) {
             // Two names of one node: POSIX says that nothing happens.
             (_, Some(target)) if target.ino == node.ino => Ok(None),
             (RenameMode::Exchange, Some(target)) => {
                 let swap = |txn: &WriteTxn<'_>| core.exchange(txn, from, to, (&node, &target), who);
-                core.meta.write(swap)?;
+                core.write_for(who, swap)?;
                 Ok(None)
             }
             (_, None) => {
-                core.meta.write(|txn| {
+                core.write_for(who, |txn| {
                     vacant(txn, to.0, to.1)?;
                     core.move_to(txn, from, to, who)
                 })?;
@@ -77,8 +77,8 @@ fn check_no_loop(rows: &Rows<'_>, moved: Ino, into: Ino) -> Result<()> {
         if at == moved {
             return Err(TreeError::Loop);
         }
-        match rows.names(at)?.first() {
-            Some((parent, _)) if at != Ino::ROOT => at = *parent,
+        match rows.home(at)? {
+            Some(parent) if at != Ino::ROOT => at = parent,
             _ => return Ok(()),
         }
     }
@@ -103,8 +103,9 @@ impl Core {
             let pin = self.table.pin(target.ino);
             let _alone = pin.alone();
             let mut leaving = self.prepare_leaving(&pin)?;
-            self.meta
-                .write(|txn| self.replace_in(txn, from, to, target, &mut leaving, who))?;
+            self.write_for(who, |txn| {
+                self.replace_in(txn, from, to, target, &mut leaving, who)
+            })?;
             leaving
         };
         if node.attrs.kind == Kind::File && node.bytes == Bytes::Here && !node.durable {

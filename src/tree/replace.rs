@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::commit::Core;
-use super::live::{OpenNode, Pin};
+use super::live::{Held, OpenNode, Pin};
 use super::seal::{Needs, keep_as, needs};
 use super::{Result, Tree, TreeError, io};
 use crate::meta::{Intent, Node, WriteTxn};
@@ -20,7 +20,7 @@ type Also<'a> = dyn FnMut(&WriteTxn<'_>, &mut Node) -> Result<()> + 'a;
 
 impl Tree {
     /// Puts server bytes (sealed) into a clean node; readers that have it open see them from then on. Keeps what
-    /// snapshots need. `Busy` when a writer is there, or when it is not clean (`rev: None`) or changed since `rev`
+    /// snapshots need. `Busy` when a writer or a writable mapping is there, or when it is not clean (`rev: None`) or changed since `rev`
     /// (a merge result put into an edited file; its old bytes are kept for the last snapshot). `also` runs in the same
     /// transaction, before the node is stored, and may change its attributes, `bid` and dirty set.
     pub fn replace_bytes(
@@ -58,7 +58,11 @@ impl Core {
             None => self.is_clean_alone(pin)?,
             Some(rev) => self.same_since(pin, rev)?,
         };
-        if pin.has_writer() || !same || node.bytes != Bytes::Here {
+        if pin.has_writer() || !same || node.bytes != Bytes::Here || !self.is_unwritten(pin)? {
+            return Err(TreeError::Busy);
+        }
+        if pin.is_passthrough() && !self.objects.can().reflink {
+            // The kernel goes on with the old live file until the last close.
             return Err(TreeError::Busy);
         }
         Ok(())
@@ -66,7 +70,7 @@ impl Core {
 
     /// A copy of the bytes that go, if a snapshot shows them. Base needs none: the caller moves base in the same step.
     fn old_copy(&self, pin: &Pin<'_>) -> Result<Option<Draft>> {
-        let file = self.live_file(pin)?;
+        let file = self.live_file(pin, false)?;
         let stat = super::live::live_stat(&file)?;
         let past = self.meta.read(|rows| {
             let node = rows.node(pin.ino)?.ok_or(TreeError::NotFound)?;
@@ -90,7 +94,7 @@ impl Core {
         let size = sys::stat_of(draft.file())
             .map_err(io("looking at the new contents"))?
             .size;
-        self.meta.write(|txn| {
+        self.write_told(|txn| {
             let mut node = txn.node(open.ino)?.ok_or(TreeError::NotFound)?;
             if let Some(old) = old {
                 let needs = Needs {
@@ -124,22 +128,42 @@ impl Core {
     ) -> Result<()> {
         let set = sys::set_mtime(draft.file(), node.attrs.mtime);
         set.map_err(io("setting the time of a file"))?;
-        let stat = self.place_new(open.ino, draft)?;
-        let file = self
-            .objects
-            .open_live(open.ino, true)
-            .map_err(io("opening a live file"))?;
-        open.exchange_file(Arc::new(file));
+        // Not lost by a power cut between the old file's going and the new one's being written.
+        sys::sync_data(draft.file()).map_err(io("syncing the new contents"))?;
+        let stat = if open.is_passthrough() {
+            self.clone_into_live(open.ino, &draft, node)?
+        } else {
+            self.place_new(open, draft)?
+        };
         self.end_replace(open.ino, intent, stat)?;
         open.is_settled_at(stat);
         Ok(())
     }
 
-    fn place_new(&self, ino: Ino, draft: Draft) -> Result<LiveStat> {
-        // Not lost by a power cut between the old file's going and the new one's being written.
-        sys::sync_data(draft.file()).map_err(io("syncing the new contents"))?;
-        let placed = self.objects.place_live(draft, ino);
-        placed.map_err(io("placing the new contents"))
+    /// The new live file takes the old one's place.
+    fn place_new(&self, open: &OpenNode, draft: Draft) -> Result<LiveStat> {
+        let placed = self.objects.place_live(draft, open.ino);
+        let stat = placed.map_err(io("placing the new contents"))?;
+        let file = self.objects.open_live(open.ino, false);
+        open.hold_instead(Held {
+            file: Arc::new(file.map_err(io("opening a live file"))?),
+            write: false,
+        });
+        Ok(stat)
+    }
+
+    /// The new bytes go into the live file that the kernel reads for open handles: in its place they would be seen by
+    /// nobody before the last close. Sharing all of them is one step of the file system; a longer old file is cut after
+    /// it. Whatever a kill leaves, the rows already promise the new bytes and remember no stat, so the next start puts
+    /// them in place once more, and nothing of it looks like an edit.
+    fn clone_into_live(&self, ino: Ino, draft: &Draft, node: &Node) -> Result<LiveStat> {
+        let failed = io("putting the new contents in place");
+        let live = self.objects.open_live(ino, true).map_err(&failed)?;
+        sys::reflink(draft.file(), &live).map_err(&failed)?;
+        let size = sys::stat_of(draft.file()).map_err(&failed)?.size;
+        sys::set_len(&live, size).map_err(&failed)?;
+        sys::set_mtime(&live, node.attrs.mtime).map_err(&failed)?;
+        super::live::live_stat(&live)
     }
 
     fn end_replace(&self, ino: Ino, intent: IntentId, stat: LiveStat) -> Result<()> {

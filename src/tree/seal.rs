@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use super::commit::Core;
 use super::live::{OpenNode, live_stat};
 use super::record::At;
+use super::silent::{Looked, look_quietly};
 use super::{Result, TreeError, io};
 use crate::meta::{BaseNode, Node, Rows, WriteTxn};
 use crate::model::{Bytes, Dirty, Epoch, Kind, LiveStat, Who};
@@ -68,19 +69,24 @@ pub(super) fn has_base_bytes(node: &Node, stat: LiveStat) -> bool {
     node.bytes == Bytes::Here && !node.dirty.has(Dirty::BYTES) && node.live_stat.is_none_or(same)
 }
 
-/// Brings size, times and revision of a row up to date with its live file. True when that changed it.
-pub(super) fn settle(node: &mut Node, stat: LiveStat) -> bool {
-    if node.live_stat == Some(stat) {
-        return false;
+/// Brings size, times and revision of a row up to date with its live file, whose stat was `before` when it was looked at.
+/// True when that changed the row.
+pub(super) fn settle(node: &mut Node, before: LiveStat, looked: Looked) -> bool {
+    if node.live_stat == Some(before) && looked.written == before {
+        // Not written since: the times of the row hold.
+        let quieted = looked.kept != before;
+        node.live_stat = Some(looked.kept);
+        return quieted;
     }
-    if has_base_bytes(node, stat) {
-        node.live_stat = Some(stat);
+    if has_base_bytes(node, before) && looked.written == before {
+        node.live_stat = Some(looked.kept);
         return true;
     }
+    let stat = looked.written;
     node.attrs.size = stat.size;
     node.attrs.mtime = stat.mtime;
     node.attrs.ctime = node.attrs.ctime.max(stat.ctime);
-    node.live_stat = Some(stat);
+    node.live_stat = Some(looked.kept);
     node.rev += 1;
     node.durable = false;
     // Without a name there is nobody to push to.
@@ -100,6 +106,15 @@ pub(super) fn kill_set_ids(mode: u32) -> u32 {
     }
 }
 
+/// Why bytes are kept.
+#[derive(Clone, Copy)]
+enum Change {
+    /// A write comes now.
+    Writes(Who),
+    /// Somebody may write from now on, and nobody will see it.
+    MayWrite,
+}
+
 /// What keeping found out inside its transaction.
 enum Kept {
     /// Done; the row as stored.
@@ -112,12 +127,9 @@ impl Core {
     /// Makes the live file ready for a change of its bytes. The caller holds the node's lock alone, and the gate.
     pub(super) fn make_ready(&self, open: &OpenNode, file: &File, who: Who) -> Result<()> {
         let generation = self.generation();
-        let (node, epoch) = self.meta.read(|rows| {
-            let node = rows.node(open.ino)?.ok_or(TreeError::NotFound)?;
-            Ok::<_, TreeError>((node, rows.epoch()?))
-        })?;
+        let (node, epoch) = self.row_now(open.ino)?;
         if !is_ready(&node, epoch) {
-            self.keep(open, file, who)?;
+            self.keep(open, file, Change::Writes(who))?;
         } else if open.settled.load(Ordering::SeqCst)
             && let Some(stat) = node.live_stat
         {
@@ -128,17 +140,53 @@ impl Core {
         Ok(())
     }
 
+    /// The same for a writer whose writes nobody will see: before its open is answered.
+    pub(super) fn make_ready_silently(&self, open: &OpenNode, who: Who) -> Result<()> {
+        let (node, epoch) = self.row_now(open.ino)?;
+        open.last_writer.store(who.uid, Ordering::SeqCst);
+        if is_ready(&node, epoch) {
+            return Ok(());
+        }
+        let clean = !node.dirty.has(Dirty::BYTES);
+        self.keep(open, &*self.live_file(open, false)?, Change::MayWrite)?;
+        self.note_unsaid(open.ino, who);
+        if clean {
+            let (node, _) = self.row_now(open.ino)?;
+            self.meta.read(|rows| self.note_agreed(rows, &node))?;
+        }
+        Ok(())
+    }
+
+    fn row_now(&self, ino: crate::model::Ino) -> Result<(Node, Epoch)> {
+        self.meta.read(|rows| {
+            let node = rows.node(ino)?.ok_or(TreeError::NotFound)?;
+            Ok::<_, TreeError>((node, rows.epoch()?))
+        })
+    }
+
+    /// True when making the live file ready for a write would copy it.
+    pub(super) fn would_copy(&self, open: &OpenNode, node: &Node) -> Result<bool> {
+        let Some(stat) = self.stat_alone(open)? else {
+            return Ok(false);
+        };
+        self.meta.read(|rows| Ok(needs(rows, node, stat)?.any()))
+    }
+
     /// Keeps for base and snapshots what the live file has, and marks the node, in one transaction.
-    fn keep(&self, open: &OpenNode, file: &File, who: Who) -> Result<()> {
-        let stat = live_stat(file)?;
+    fn keep(&self, open: &OpenNode, file: &File, change: Change) -> Result<()> {
+        let before = live_stat(file)?;
+        let looked = match change {
+            Change::Writes(_) => self.look(open, file)?,
+            Change::MayWrite => look_quietly(file)?,
+        };
         let mut draft = None;
         loop {
             let kept = self
                 .meta
-                .write(|txn| self.keep_in(txn, open, stat, &mut draft, who))?;
+                .write(|txn| self.keep_in(txn, open, (before, looked), &mut draft, change))?;
             match kept {
                 Kept::Ready(node) => {
-                    open.is_settled_at(node.live_stat.unwrap_or(stat));
+                    open.is_settled_at(node.live_stat.unwrap_or(looked.kept));
                     return Ok(());
                 }
                 Kept::CopyFirst => draft = Some(self.copy_of(file)?),
@@ -150,16 +198,16 @@ impl Core {
         &self,
         txn: &WriteTxn<'_>,
         open: &OpenNode,
-        stat: LiveStat,
+        (before, looked): (LiveStat, Looked),
         draft: &mut Option<Draft>,
-        who: Who,
+        change: Change,
     ) -> Result<Kept> {
         let mut node = txn.node(open.ino)?.ok_or(TreeError::NotFound)?;
-        let needs = needs(txn, &node, stat)?;
+        let needs = needs(txn, &node, before)?;
         if needs.any() && draft.is_none() {
             return Ok(Kept::CopyFirst);
         }
-        settle(&mut node, stat);
+        settle(&mut node, before, looked);
         if needs.any()
             && let Some(draft) = draft.take()
         {
@@ -171,18 +219,17 @@ impl Core {
         }
         node.bytes_since = txn.epoch()?;
         node.rev += 1;
-        node.writer = who.uid;
         node.durable = false;
+        if let Change::Writes(who) = change {
+            node.writer = who.uid;
+            self.record_write(txn, node.ino, who)?;
+        }
         txn.put_node(&node)?;
-        self.record(
-            txn,
-            "write",
-            node.ino,
-            At::Node(node.ino),
-            who,
-            String::new(),
-        )?;
         Ok(Kept::Ready(Box::new(node)))
+    }
+
+    fn record_write(&self, txn: &WriteTxn<'_>, ino: crate::model::Ino, who: Who) -> Result<()> {
+        self.record(txn, "write", ino, At::Node(ino), who, String::new())
     }
 
     /// A draft with the bytes of a file. When the disk is full, what only waits for removal goes first.
@@ -224,44 +271,68 @@ impl Core {
         Ok(())
     }
 
-    /// Brings the row of an open node up to date if it was written.
-    pub(super) fn settle_open(&self, open: &OpenNode) -> Result<()> {
-        if open.settled.load(Ordering::SeqCst) {
-            return Ok(());
+    /// Brings the row of an open node up to date if it was written. True when it was.
+    pub(super) fn settle_open(&self, open: &OpenNode) -> Result<bool> {
+        if open.settled.load(Ordering::SeqCst) && !self.may_be_written(open) {
+            return Ok(false);
         }
         let _alone = open.alone();
         self.settle_alone(open)
     }
 
     /// The same when the caller holds the node's lock alone.
-    pub(super) fn settle_alone(&self, open: &OpenNode) -> Result<()> {
-        let Some(file) = open.open_file() else {
-            return Ok(());
-        };
-        if open.settled.load(Ordering::SeqCst) {
-            return Ok(());
+    pub(super) fn settle_alone(&self, open: &OpenNode) -> Result<bool> {
+        let silent = self.may_be_written(open);
+        if !silent && (open.settled.load(Ordering::SeqCst) || open.held_file(false).is_none()) {
+            return Ok(false);
         }
-        let stat = live_stat(&file)?;
+        let file = self.live_file(open, false)?;
+        let before = live_stat(&file)?;
+        if silent && self.row(open.ino)?.live_stat == Some(before) {
+            return Ok(false);
+        }
+        let looked = self.look(open, &file)?;
         let settled = self.meta.write(|txn| {
             let Some(mut node) = txn.node(open.ino)? else {
                 return Ok(false);
             };
-            settle_written(open, &mut node, stat);
+            self.settle_looked(txn, open, &mut node, before, looked)?;
             txn.put_node(&node)?;
             Ok::<_, TreeError>(true)
         })?;
         if settled {
-            open.is_settled_at(stat);
+            open.is_settled_at(looked.kept);
         }
-        Ok(())
+        Ok(settled)
+    }
+
+    /// Settles the row of a node that may have been written through its handles, and lets the journal tell of a write
+    /// that nobody saw. True when the row changed.
+    pub(super) fn settle_looked(
+        &self,
+        txn: &WriteTxn<'_>,
+        open: &OpenNode,
+        node: &mut Node,
+        before: LiveStat,
+        looked: Looked,
+    ) -> Result<bool> {
+        let rev = node.rev;
+        let changed = settle(node, before, looked);
+        if node.rev != rev {
+            node.writer = open.last_writer.load(Ordering::SeqCst);
+            if let Some(who) = self.take_unsaid(open.ino) {
+                self.record_write(txn, node.ino, who)?;
+            }
+        }
+        Ok(changed)
     }
 
     /// The live file: that of the open handles, else opened for this once.
-    pub(super) fn live_file(&self, open: &OpenNode) -> Result<Arc<File>> {
-        if let Some(file) = open.open_file() {
+    pub(super) fn live_file(&self, open: &OpenNode, write: bool) -> Result<Arc<File>> {
+        if let Some(file) = open.held_file(write) {
             return Ok(file);
         }
-        let opened = self.objects.open_live(open.ino, true);
+        let opened = self.objects.open_live(open.ino, write);
         opened.map(Arc::new).map_err(io("opening a live file"))
     }
 }
@@ -270,13 +341,6 @@ impl Core {
 fn is_ready(node: &Node, epoch: Epoch) -> bool {
     let marked = node.dirty.has(Dirty::BYTES) || (node.nlink == 0 && node.bid.is_none());
     marked && node.bytes_since == epoch
-}
-
-/// Settles the row of a node that was written through its handles.
-pub(super) fn settle_written(open: &OpenNode, node: &mut Node, stat: LiveStat) {
-    if settle(node, stat) {
-        node.writer = open.last_writer.load(Ordering::SeqCst);
-    }
 }
 
 /// Names sealed object `id` as the bytes of base and of the snapshots that need them.

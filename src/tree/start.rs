@@ -4,11 +4,12 @@
 //! go; files without rows go; sealed objects nothing names go. Nothing is removed before everything was compared.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::commit::Core;
 use super::record::At;
 use super::seal::{has_base_bytes, settle};
+use super::silent::Looked;
 use super::{Result, Tree, TreeError, io};
 use crate::meta::{Meta, Node};
 use crate::model::{Bytes, Dirty, Ino, Kind, LiveStat, ObjectId, Who};
@@ -34,6 +35,8 @@ impl Tree {
         // What an earlier process sealed may not be on disk yet.
         core.barrier.unknown_objects();
         core.resume_replacements()?;
+        // Before rows are compared: what may still be written is looked at with that in mind.
+        core.watch_left_mappings()?;
         if !clean {
             core.repair()?;
         }
@@ -47,7 +50,8 @@ impl Tree {
         if !garbage.is_empty() {
             core.discard(garbage)?;
         }
-        Ok(Tree { core })
+        let clearer = Mutex::new(None);
+        Ok(Tree { clearer, core })
     }
 }
 
@@ -55,7 +59,12 @@ impl Drop for Core {
     fn drop(&mut self) {
         // The last handle is gone too. Says that rows, live files and sealed files agree: so what waits for removal goes
         // first.
+        let mapped = self.has_mappings();
         let ended = self.flush().and_then(|()| {
+            if mapped {
+                // They go on writing: the next start has to look.
+                return Ok(());
+            }
             let written = self
                 .meta
                 .write(|txn| txn.set_setting(CLOSED, Some(&sys::boot_id())));
@@ -89,7 +98,7 @@ impl Core {
         let marked = node.dirty.has(Dirty::BYTES);
         if marked || has_base_bytes(&node, stat) || self.has_base_hash(&node, stat)? {
             if marked {
-                settle(&mut node, stat);
+                settle(&mut node, stat, Looked::plain(stat));
             }
             node.live_stat = Some(stat);
             return Ok(self.meta.write(|txn| txn.put_node(&node))?);
@@ -142,7 +151,7 @@ impl Core {
         let lost = node.attrs.size > 0;
         let mut node = node;
         if let Some((stat, _)) = found {
-            settle(&mut node, stat);
+            settle(&mut node, stat, Looked::plain(stat));
         }
         self.meta.write(|txn| {
             txn.put_node(&node)?;

@@ -1,6 +1,7 @@
 //! Looking.
 
 use super::commit::Core;
+use super::live::OpenNode;
 use super::{Result, Seen, Tree, TreeError, io};
 use crate::meta::{Entry, Node, Rows};
 use crate::model::{Bytes, Cookie, Dirty, Ino, Kind, Name};
@@ -13,9 +14,17 @@ impl Core {
         }
         let mut blocks = node.attrs.size.div_ceil(512);
         if node.bytes == Bytes::Here {
+            // Of a clean file the row holds whatever its live file says, and only its blocks are to be known.
+            let clean = !node.dirty.has(Dirty::BYTES) && node.nlink > 0;
+            if clean && let Some(blocks) = self.meta.known_blocks(node.ino) {
+                return Ok(Seen { node, blocks });
+            }
             let live = self.objects.live_stat(node.ino);
             if let Some((stat, used)) = live.map_err(io("looking at a file"))? {
                 blocks = used;
+                if clean {
+                    self.meta.note_blocks(&node, used);
+                }
                 // No stat in the row: the live file is about to be replaced.
                 let written = node.live_stat.is_some_and(|known| known != stat);
                 if written && (node.dirty.has(Dirty::BYTES) || node.nlink == 0) {
@@ -65,13 +74,13 @@ impl Tree {
 
     /// The node at a name. `NotFound`: surely none; `NotListed`: not known here.
     pub fn lookup(&self, parent: Ino, name: &Name) -> Result<Seen> {
-        let node = self.core.meta.read(|rows| named(rows, parent, name))?;
+        let node = self.core.meta.quick(|rows| named(rows, parent, name))?;
         self.core.see(node)
     }
 
     /// Up to `limit` entries after a cookie, with their nodes. `NotListed` when the directory is not.
     pub fn list(&self, dir: Ino, after: Cookie, limit: usize) -> Result<Vec<(Entry, Seen)>> {
-        let rows = self.core.meta.read(|rows| {
+        let rows = self.core.meta.quick(|rows| {
             listed_dir(rows, dir)?;
             let mut found = Vec::new();
             for entry in rows.entries(dir, after, limit)? {
@@ -86,12 +95,29 @@ impl Tree {
             .collect()
     }
 
+    /// True when a handle of the node is open for writing.
+    pub fn has_writer(&self, ino: Ino) -> bool {
+        self.core.table.is(ino, OpenNode::has_writer)
+    }
+
+    /// True when the kernel was told of a node and did not forget it.
+    pub fn is_referenced(&self, ino: Ino) -> bool {
+        self.core.table.is_referenced(ino)
+    }
+
+    /// Every node the kernel was told of and did not forget.
+    pub fn referenced(&self) -> Vec<Ino> {
+        self.core.table.referenced()
+    }
+
     /// The directory a directory lies in (`..`); root for the root.
     pub fn parent(&self, dir: Ino) -> Result<Ino> {
-        self.core.meta.read(|rows| {
+        self.core.meta.quick(|rows| {
             directory(rows, dir)?;
-            let names = rows.names(dir)?;
-            Ok(names.first().map_or(Ino::ROOT, |(parent, _)| *parent))
+            if dir == Ino::ROOT {
+                return Ok(dir);
+            }
+            Ok(rows.home(dir)?.unwrap_or(Ino::ROOT))
         })
     }
 }

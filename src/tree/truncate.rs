@@ -3,7 +3,7 @@
 use super::bytes::check_file;
 use super::commit::Core;
 use super::live::{OpenNode, live_stat};
-use super::seal::{settle_written, strip_row};
+use super::seal::strip_row;
 use super::{Result, TreeError, io};
 use crate::meta::Node;
 use crate::model::{Bytes, Dirty, Who};
@@ -13,7 +13,7 @@ impl Core {
     /// The row of a node.
     pub(super) fn row(&self, ino: crate::model::Ino) -> Result<Node> {
         self.meta
-            .read(|rows| rows.node(ino)?.ok_or(TreeError::NotFound))
+            .quick(|rows| rows.node(ino)?.ok_or(TreeError::NotFound))
     }
 
     /// Sets the size of a file. The caller holds the node's lock alone, and the gate. Times move even when the size
@@ -30,21 +30,22 @@ impl Core {
         if node.bytes != Bytes::Here {
             return self.begin_empty(open, size, kill_suid, who);
         }
-        let file = self.live_file(open)?;
+        let file = self.live_file(open, true)?;
         self.make_ready(open, &file, who)?;
         let cut = sys::set_len(&file, size).map_err(io("setting the size"));
         open.wrote(&file)?;
         cut?;
-        let stat = live_stat(&file)?;
+        let before = live_stat(&file)?;
+        let looked = self.look(open, &file)?;
         self.meta.write(|txn| {
             let mut node = txn.node(open.ino)?.ok_or(TreeError::NotFound)?;
-            settle_written(open, &mut node, stat);
+            self.settle_looked(txn, open, &mut node, before, looked)?;
             let now = sys::now();
             (node.attrs.mtime, node.attrs.ctime) = (now, now);
             strip_row(&mut node, kill_suid);
             txn.put_node(&node).map_err(TreeError::from)
         })?;
-        open.is_settled_at(stat);
+        open.is_settled_at(looked.kept);
         Ok(())
     }
 

@@ -80,6 +80,17 @@ pub struct NewNode {
     pub target: Option<Vec<u8>>,
 }
 
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HowOpen {
+    /// For writing.
+    pub write: bool,
+    /// Emptied by the open.
+    pub truncate: bool,
+    /// The kernel may read and write the live file without asking.
+    pub passthrough: bool,
+}
+
 /// A time to be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetTime {

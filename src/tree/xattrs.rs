@@ -6,10 +6,15 @@ use super::room::ROWS;
 use super::seal::SGID;
 use super::{Result, SetXattr, Tree, TreeError};
 use crate::meta::Node;
-use crate::model::{Dirty, Ino, Kind, Who};
+use crate::model::{Dirty, Ino, Kind, Who, Xattrs};
 use crate::sys;
 
 impl Tree {
+    /// The extended attributes of a node.
+    pub fn xattrs(&self, ino: Ino) -> Result<Xattrs> {
+        Ok(self.core.row(ino)?.xattrs)
+    }
+
     /// Sets an extended attribute.
     pub fn set_xattr(
         &self,
@@ -60,7 +65,7 @@ impl Tree {
         // The lock: a writer that found no capability to take away must not overlook this one.
         let pin = core.table.pin(ino);
         let _alone = pin.alone();
-        core.meta.write(|txn| {
+        core.write_for(who, |txn| {
             let mut node = txn.node(ino)?.ok_or(TreeError::NotFound)?;
             let mode = node.attrs.mode;
             change(&mut node)?;

@@ -63,6 +63,7 @@ impl Door {
         let options = MountOptions {
             mountpoint,
             source: "test".into(),
+            passthrough: true,
             ..MountOptions::default()
         };
         let mounted = mount(&options, Arc::new(overlay)).expect("a mount");

@@ -4,6 +4,7 @@
 mod support;
 
 mod basics;
+mod cache_image;
 mod commands;
 mod conflicts;
 mod daemon_alone;
@@ -14,4 +15,5 @@ mod offline;
 mod push_modes;
 mod restarts;
 mod special;
+mod warm;
 mod watched;

@@ -13,7 +13,7 @@ use driftfs::lower::{Lower, Posix};
 use driftfs::meta::Meta;
 use driftfs::model::{Cookie, Ino, Kind, Name, RelPath, Who};
 use driftfs::objects::Objects;
-use driftfs::reintegrate::{Mode, Points, Reintegrate, Report};
+use driftfs::reintegrate::{Mode, Points, Reintegrate, Report, Width};
 use driftfs::tree::{NewNode, RenameMode, SetAttrs, SetTime, Tree};
 
 /// Who changes things in these tests.
@@ -73,6 +73,8 @@ pub struct Bed {
     _dir: tempfile::TempDir,
     pub server: PathBuf,
     pub state: PathBuf,
+    /// How much clients do at once.
+    pub width: Width,
 }
 
 fn soon() -> Instant {
@@ -99,6 +101,7 @@ impl Bed {
             _dir: dir,
             server,
             state,
+            width: Width::default(),
         }
     }
 
@@ -115,7 +118,8 @@ impl Bed {
         let lower = wrap(Posix::new(&self.server, "test"));
         let link = Arc::new(Link::connected());
         let fetch = Arc::new(Fetch::new(tree.clone(), lower.clone(), link.clone()));
-        let mut re = Reintegrate::new(tree.clone(), lower, fetch.clone(), link);
+        let mut re =
+            Reintegrate::new(tree.clone(), lower, fetch.clone(), link).with_width(self.width);
         if let Some(points) = points {
             re = re.with_points(points);
         }

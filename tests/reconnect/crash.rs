@@ -9,11 +9,19 @@ use crate::bed::{Bed, Client, View, assert_same};
 use crate::both_sides::every_version;
 use crate::meddler::{Meddler, Trouble, die};
 use driftfs::lower::{Lower, Posix};
-use driftfs::reintegrate::{Mode, Points};
+use driftfs::reintegrate::{Mode, Points, Width};
+
+/// One lane: calls come in the same order every time. Several steps share their transactions and go through each stage
+/// together.
+const TOGETHER: Width = Width {
+    together: 8,
+    lanes: 1,
+};
 
 /// Everything a merge has to do once: both sides changed most kinds of things.
-fn scenario() -> Bed {
-    let bed = Bed::new();
+fn scenario(width: Width) -> Bed {
+    let mut bed = Bed::new();
+    bed.width = width;
     for dir in ["docs", "docs/old", "gone", "moved"] {
         bed.server_mkdir(dir);
     }
@@ -128,7 +136,7 @@ fn end(bed: &Bed, client: &Client) -> End {
 }
 
 fn undisturbed() -> End {
-    let bed = scenario();
+    let bed = scenario(Width::ONE);
     let end = end(&bed, &bed.open());
     assert_eq!(end.conflicts, vec!["clash"]);
     assert_eq!(end.server["older/y"].mode, 0o600);
@@ -136,8 +144,8 @@ fn undisturbed() -> End {
 }
 
 /// Lets call number `at` of a run go wrong; gives false when there were fewer calls.
-fn with_trouble(at: usize, trouble: Trouble, plain: bool, wanted: &End) -> bool {
-    let bed = scenario();
+fn with_trouble(at: usize, trouble: Trouble, plain: bool, width: Width, wanted: &End) -> bool {
+    let bed = scenario(width);
     let calls = Arc::new(AtomicUsize::new(0));
     let armed = Arc::new(AtomicBool::new(true));
     let (seen, live) = (calls.clone(), armed.clone());
@@ -179,12 +187,17 @@ fn at_every_call(trouble: Trouble) {
 
 fn visit(trouble: Trouble, plain: bool) {
     let wanted = undisturbed();
-    let mut at = 0;
-    while with_trouble(at, trouble, plain, &wanted) {
-        at += 1;
+    for width in [Width::ONE, TOGETHER] {
+        let mut at = 0;
+        while with_trouble(at, trouble, plain, width, &wanted) {
+            at += 1;
+        }
+        assert!(at > 60, "only {at} calls: the scenario does nothing");
+        println!(
+            "measured: crash: {trouble:?} at each of {at} calls of the lower, {} together, every end equal",
+            width.together
+        );
     }
-    assert!(at > 60, "only {at} calls: the scenario does nothing");
-    println!("measured: crash: {trouble:?} at each of {at} calls of the lower, every end equal");
 }
 
 #[test]
@@ -234,16 +247,21 @@ fn any_call_may_be_refused() {
 #[test]
 fn dying_at_any_durable_point_reaches_the_same_end() {
     let wanted = undisturbed();
-    let mut at = 0;
-    while dies_at_point(at, &wanted) {
-        at += 1;
+    for (width, least) in [(Width::ONE, 100), (TOGETHER, 60)] {
+        let mut at = 0;
+        while dies_at_point(at, width, &wanted) {
+            at += 1;
+        }
+        assert!(at > least, "only {at} points: the scenario does nothing");
+        println!(
+            "measured: crash: died at each of {at} durable points, {} together, every end equal",
+            width.together
+        );
     }
-    assert!(at > 100, "only {at} points: the scenario does nothing");
-    println!("measured: crash: died at each of {at} durable points, every end equal");
 }
 
-fn dies_at_point(at: usize, wanted: &End) -> bool {
-    let bed = scenario();
+fn dies_at_point(at: usize, width: Width, wanted: &End) -> bool {
+    let bed = scenario(width);
     let count = Arc::new(AtomicUsize::new(0));
     let points: Points = {
         let count = count.clone();

@@ -99,7 +99,7 @@ impl World {
 
     fn barrier(&mut self, random: &mut fastrand::Rng) {
         match self.opened.first() {
-            Some(opened) if random.bool() => self.tree().sync(&opened.handle).unwrap(),
+            Some(opened) if random.bool() => drop(self.tree().sync(&opened.handle).unwrap()),
             _ => drop(self.tree().sweep().unwrap()),
         }
     }

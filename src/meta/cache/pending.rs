@@ -1,0 +1,137 @@
+//! What a transaction changed and nobody else may see yet.
+
+use std::collections::{HashMap, HashSet};
+
+use super::Ent;
+use super::row::Row;
+use crate::meta::{Entry, Node};
+use crate::model::{Bid, Epoch, Ino, Name};
+
+/// More changes than this are not noted one by one: the cache begins anew after the commit.
+const MOST: usize = 100_000;
+
+/// The rows a transaction put or dropped, each as it will be.
+#[derive(Default)]
+pub(in crate::meta) struct Pending {
+    pub(super) nodes: HashMap<u64, Option<Row>>,
+    pub(super) entries: HashMap<u64, HashMap<Name, Option<Entry>>>,
+    /// Nodes of which a name came or went.
+    pub(super) renamed: HashSet<u64>,
+    /// Nodes that were not there before: a directory among them has no names but those noted here.
+    pub(super) born: HashSet<u64>,
+    /// Base objects that nobody descends from any more.
+    pub(super) orphaned: Vec<u64>,
+    count: usize,
+    /// Set when not every change is noted: nothing here or in the cache can be believed.
+    pub(in crate::meta) lost: bool,
+}
+
+/// What is known without asking the database.
+pub(in crate::meta) enum Known<T> {
+    /// This.
+    Is(T),
+    /// Nothing: it must be asked.
+    Unknown,
+}
+
+impl Pending {
+    pub(in crate::meta) fn put_node(&mut self, node: &Node, since: Epoch, born: bool) {
+        match Row::pack(node, since) {
+            Some(row) => self.nodes.insert(node.ino.0, Some(row)),
+            None => return self.lose(),
+        };
+        if born {
+            self.born.insert(node.ino.0);
+        }
+        self.noted();
+    }
+
+    pub(in crate::meta) fn drop_node(&mut self, ino: Ino) {
+        self.nodes.insert(ino.0, None);
+        self.noted();
+    }
+
+    /// An entry is new, or pointed elsewhere before.
+    pub(in crate::meta) fn put_entry(&mut self, old: Option<&Entry>, entry: Entry) {
+        if Ent::new(&entry).is_none() {
+            return self.lose();
+        }
+        self.renamed.extend(old.map(|old| old.ino.0));
+        self.renamed.insert(entry.ino.0);
+        let names = self.entries.entry(entry.parent.0).or_default();
+        names.insert(entry.name.clone(), Some(entry));
+        self.noted();
+    }
+
+    pub(in crate::meta) fn drop_entry(&mut self, old: &Entry) {
+        self.renamed.insert(old.ino.0);
+        let names = self.entries.entry(old.parent.0).or_default();
+        names.insert(old.name.clone(), None);
+        self.noted();
+    }
+
+    /// No node descends from base object `bid` any more.
+    pub(in crate::meta) fn orphan(&mut self, bid: u64) {
+        for row in self.nodes.values_mut().flatten() {
+            if row.bid == bid {
+                row.bid = 0;
+            }
+        }
+        self.orphaned.push(bid);
+        self.noted();
+    }
+
+    /// Changes that cannot be noted were made.
+    pub(in crate::meta) fn lose(&mut self) {
+        *self = Pending {
+            lost: true,
+            ..Pending::default()
+        };
+    }
+
+    fn noted(&mut self) {
+        self.count += 1;
+        if self.count > MOST || self.lost {
+            self.lose();
+        }
+    }
+
+    /// True when nothing was changed yet.
+    pub(in crate::meta) fn is_untouched(&self) -> bool {
+        self.count == 0 && !self.lost
+    }
+
+    pub(in crate::meta) fn node(&self, ino: Ino) -> Option<Known<Option<Node>>> {
+        let row = self.nodes.get(&ino.0)?;
+        Some(Known::Is(row.as_ref().map(Row::unpack)))
+    }
+
+    pub(in crate::meta) fn entry(&self, parent: Ino, name: &Name) -> Option<Known<Option<Entry>>> {
+        let entry = self.entries.get(&parent.0)?.get(name)?;
+        Some(Known::Is(entry.clone()))
+    }
+
+    /// Whether names came to or went from a directory: then what it has must be asked.
+    pub(in crate::meta) fn changed_names_in<T>(&self, dir: Ino) -> Option<Known<T>> {
+        self.entries.contains_key(&dir.0).then_some(Known::Unknown)
+    }
+
+    /// Whether a node got or lost a name: then where it has them must be asked.
+    pub(in crate::meta) fn changed_names_of<T>(&self, ino: Ino) -> Option<Known<T>> {
+        self.changed_names(ino).then_some(Known::Unknown)
+    }
+
+    pub(in crate::meta) fn changed_names(&self, ino: Ino) -> bool {
+        self.renamed.contains(&ino.0)
+    }
+
+    /// True when the database may have a row of this transaction for a node.
+    pub(in crate::meta) fn changed_node(&self, ino: Ino) -> bool {
+        self.nodes.contains_key(&ino.0) || !self.orphaned.is_empty()
+    }
+
+    /// True when a node that this transaction did not put lost its base object.
+    pub(in crate::meta) fn is_orphaned(&self, bid: Bid, ino: Ino) -> bool {
+        !self.nodes.contains_key(&ino.0) && self.orphaned.contains(&bid.0)
+    }
+}
