@@ -46,6 +46,8 @@ pub(super) struct Engine {
     merging: Mutex<Option<Merged>>,
     /// All that merges moved since the start.
     moved: Mutex<Moved>,
+    /// Set when the server came back and only what was changed here was compared: the rest is looked at in the background.
+    pub(super) unverified: AtomicBool,
 }
 
 /// How many objects merges moved.
@@ -106,6 +108,7 @@ impl Engine {
             stale_handles: AtomicBool::new(false),
             merging: Mutex::new(None),
             moved: Mutex::default(),
+            unverified: AtomicBool::new(false),
         }
     }
 
