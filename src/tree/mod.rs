@@ -49,6 +49,8 @@ mod replace;
 mod room;
 mod seal;
 mod silent;
+#[cfg(test)]
+mod silent_test;
 mod snapshot;
 mod start;
 mod stat;
