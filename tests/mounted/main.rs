@@ -11,6 +11,7 @@ mod daemon_alone;
 mod daemon_life;
 mod hidden;
 mod link_lost;
+mod local_only;
 mod offline;
 mod parts;
 mod passthrough;
