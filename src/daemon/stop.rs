@@ -19,6 +19,7 @@ const LAST_PUSH: Duration = Duration::from_secs(4);
 pub(super) fn stop(engine: &Arc<Engine>) -> Said {
     last_push(engine);
     engine.redirects.end();
+    engine.fetch.save_parts();
     let point = &engine.place.mount;
     let (said, busy) = match sys::unmount(point, false) {
         Ok(()) => ("unmounted".to_owned(), Vec::new()),

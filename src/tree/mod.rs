@@ -62,7 +62,7 @@ mod xattrs;
 
 use std::sync::{Arc, Mutex};
 
-pub use live::Handle;
+pub use live::{Handle, InParts};
 pub use placing::Small;
 pub use ruled::Staying;
 pub use types::{

@@ -13,6 +13,8 @@ mod hidden;
 mod link_lost;
 mod local_only;
 mod offline;
+mod parts;
+mod passthrough;
 mod push_modes;
 mod restarts;
 mod special;
