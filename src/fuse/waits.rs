@@ -15,7 +15,7 @@ use super::parked::{Operation, Serves, Waiting, guarded, lock};
 use crate::overlay::{Call, Need, Overlay, OverlayError, Result, given_up};
 use crate::sys;
 
-/// Threads that wait at the same time, for names, for contents and for pushes each.
+/// Threads that wait at the same time, for names, contents, parts of contents and pushes each.
 const THREADS: usize = 8;
 /// How often waiting callers are looked at.
 const TICK: Duration = Duration::from_millis(100);
@@ -30,20 +30,26 @@ enum Lane {
     Names = 0,
     Bytes = 1,
     Other = 2,
+    /// Reads of large files must not stand behind those who wait for whole ones.
+    Pieces = 3,
 }
+
+/// So many lanes there are.
+const LANES: usize = 4;
 
 fn lane(need: Option<Need>) -> Lane {
     match need {
         Some(Need::Look(_) | Need::Names(_)) => Lane::Names,
-        Some(Need::Bytes(_)) => Lane::Bytes,
+        Some(Need::Bytes(_) | Need::Begin(_)) => Lane::Bytes,
+        Some(Need::Piece(..)) => Lane::Pieces,
         Some(Need::Push(_)) | None => Lane::Other,
     }
 }
 
 struct State<S> {
-    queues: [VecDeque<Waiting<S>>; 3],
-    threads: [usize; 3],
-    idle: [usize; 3],
+    queues: [VecDeque<Waiting<S>>; LANES],
+    threads: [usize; LANES],
+    idle: [usize; LANES],
     /// Every parked operation, for the watcher.
     parked: Vec<Waiting<S>>,
     watching: bool,
@@ -58,7 +64,7 @@ pub(super) struct Waits<S: Serves = Overlay> {
 struct Shared<S> {
     server: Arc<S>,
     state: Mutex<State<S>>,
-    work: [Condvar; 3],
+    work: [Condvar; LANES],
     tick: Condvar,
 }
 
@@ -69,8 +75,8 @@ impl<S: Serves> Waits<S> {
             server,
             state: Mutex::new(State {
                 queues: Default::default(),
-                threads: [0; 3],
-                idle: [0; 3],
+                threads: [0; LANES],
+                idle: [0; LANES],
                 parked: Vec::new(),
                 watching: false,
                 stopped: false,

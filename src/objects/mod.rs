@@ -1,4 +1,5 @@
-//! Where the sealed bytes are: immutable local copies in `sealed/xx/<id>`, drafts on their way there, live files in
+//! Where the sealed bytes are: immutable local copies in `sealed/xx/<id>`, drafts on their way there, parts of files in
+//! `part/xx/<ino>`, live files in
 //! `live/xx/<ino>`. Rows are `meta`'s business; this room moves files. Everything is relative to the state directory.
 //!
 //! `xx` is the low byte of the number as two hex digits, the number itself is decimal. Order of things: a file is in
@@ -6,6 +7,7 @@
 
 mod draft;
 mod live;
+mod part;
 mod places;
 mod sealed;
 mod small;
@@ -40,10 +42,10 @@ pub struct Abilities {
 }
 
 impl Objects {
-    /// Opens (and makes) `live/`, `sealed/` and `draft/` beneath `dir`; what `draft/` holds is removed.
+    /// Opens (and makes) `live/`, `sealed/`, `part/` and `draft/` beneath `dir`; what `draft/` holds is removed.
     pub fn open(dir: &Path) -> io::Result<Objects> {
         let root = sys::open_dir(dir)?;
-        for place in [places::LIVE, places::SEALED] {
+        for place in [places::LIVE, places::SEALED, places::PART] {
             places::make(&root, place)?;
         }
         draft::clear(&root)?;

@@ -19,6 +19,10 @@ pub enum Need {
     Names(Ino),
     /// The contents of a file.
     Bytes(Ino),
+    /// Enough of the contents to open a file.
+    Begin(Ino),
+    /// A part of the contents of an open file: where it begins, and its length.
+    Piece(Ino, u64, u64),
     /// What was written to a file must reach the server before close(2) returns.
     Push(Ino),
 }
@@ -42,6 +46,8 @@ impl Overlay {
             Need::Look(_) => LOOK_LIMIT,
             Need::Names(_) => NAMES_LIMIT,
             Need::Push(_) => PUSH_LIMIT,
+            Need::Begin(_) => BYTES_LIMIT,
+            Need::Piece(_, _, len) => BYTES_LIMIT + Duration::from_secs(len / BYTES_PER_SECOND),
             Need::Bytes(ino) => {
                 let size = self.tree.stat(ino).map_or(0, |seen| seen.node.attrs.size);
                 BYTES_LIMIT + Duration::from_secs(size / BYTES_PER_SECOND)
@@ -68,6 +74,14 @@ impl Overlay {
             Need::Bytes(ino) => self
                 .fetch
                 .bytes(ino, deadline)
+                .map_err(|error| self.not_had(error, need, call)),
+            Need::Begin(ino) => self
+                .fetch
+                .begin(ino, deadline)
+                .map_err(|error| self.not_had(error, need, call)),
+            Need::Piece(ino, at, len) => self
+                .fetch
+                .piece(ino, (at, len), deadline)
                 .map_err(|error| self.not_had(error, need, call)),
             Need::Push(ino) => {
                 call.pushed = true;
@@ -127,7 +141,7 @@ impl Overlay {
     /// The answer when `need` is out of reach.
     fn away(&self, need: Need, call: &Call) -> OverlayError {
         match need {
-            Need::Bytes(ino) => {
+            Need::Bytes(ino) | Need::Begin(ino) | Need::Piece(ino, _, _) => {
                 self.say(ino, |path| bytes_sentence(path));
                 OverlayError::BytesAway {
                     ino,
@@ -182,7 +196,12 @@ impl Need {
     /// The node it is about.
     pub fn ino(self) -> Ino {
         match self {
-            Need::Look(ino) | Need::Names(ino) | Need::Bytes(ino) | Need::Push(ino) => ino,
+            Need::Look(ino)
+            | Need::Names(ino)
+            | Need::Bytes(ino)
+            | Need::Begin(ino)
+            | Need::Piece(ino, _, _)
+            | Need::Push(ino) => ino,
         }
     }
 }

@@ -20,6 +20,7 @@ mod lease;
 mod memory;
 mod mount;
 mod mounts;
+mod part;
 mod positions;
 mod process;
 mod socket;
@@ -56,6 +57,7 @@ pub use lease::read_lease;
 pub use memory::memory_file;
 pub use mount::{FsStat, Mounted, mounted, statfs_of};
 pub use mounts::{FS_TYPE, Holder, Mount, holders, mount_of, mounts, unmount};
+pub use part::copy_part;
 pub use positions::{
     FREEING, allocate, boot_id, copy_at, program_of, read_at, seek_to, set_len, sync_data, write_at,
 };

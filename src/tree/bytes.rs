@@ -41,7 +41,8 @@ impl Tree {
             return Err(TreeError::NoBytes(ino));
         }
         if !pin.is_open() {
-            pin.set_passthrough(how.passthrough && core.may_pass(&pin, how.write)?);
+            let may = how.passthrough && !pin.is_open_in_parts();
+            pin.set_passthrough(may && core.may_pass(&pin, how.write)?);
         }
         if !pin.is_open() && !pin.will_pass() || pin.is_open() && !pin.is_passthrough() {
             core.hold_live(&pin, how.write)?;

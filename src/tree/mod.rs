@@ -61,7 +61,7 @@ mod xattrs;
 
 use std::sync::{Arc, Mutex};
 
-pub use live::Handle;
+pub use live::{Handle, InParts};
 pub use placing::Small;
 pub use types::{
     HowOpen, NewNode, RenameMode, Result, Seek, Seen, SetAttrs, SetTime, SetXattr, TreeError,

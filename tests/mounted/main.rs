@@ -12,6 +12,7 @@ mod daemon_life;
 mod hidden;
 mod link_lost;
 mod offline;
+mod parts;
 mod push_modes;
 mod restarts;
 mod special;
