@@ -46,6 +46,8 @@ pub(super) struct Engine {
     merging: Mutex<Option<Merged>>,
     /// All that merges moved since the start.
     moved: Mutex<Moved>,
+    /// Set when the server came back and only what was changed here was compared: the rest is looked at in the background.
+    pub(super) unverified: AtomicBool,
 }
 
 /// How many objects merges moved.
@@ -106,6 +108,7 @@ impl Engine {
             stale_handles: AtomicBool::new(false),
             merging: Mutex::new(None),
             moved: Mutex::default(),
+            unverified: AtomicBool::new(false),
         }
     }
 
@@ -201,7 +204,10 @@ impl Engine {
         if self.stale_handles.swap(false, Ordering::AcqRel) {
             self.lower.renew();
         }
-        self.reintegrate.run(mode)
+        let done = self.reintegrate.run(mode);
+        // It may have held the whole tree in memory.
+        sys::give_memory_back();
+        done
     }
 
     /// The turn to merge, with the last merge that was done. One merge at a time.

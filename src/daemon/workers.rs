@@ -64,7 +64,10 @@ fn merge(engine: &Engine) {
             }
             Work::Look => {}
             Work::Sync if engine.link.may_ask() => {
-                syncing::settle(engine, &unasked(engine));
+                let manual = engine.push == PushMode::Manual;
+                if manual || !syncing::come_back(engine) {
+                    syncing::settle(engine, &unasked(engine));
+                }
             }
             Work::Send if engine.link.may_ask() => {
                 if syncing::send(engine) {
@@ -110,6 +113,7 @@ fn walk(engine: &Engine) {
         if go_on() {
             let walked = engine.fetch.names_walk(NAMES, &go_on);
             tracing::debug!(?walked, "names");
+            syncing::verify(engine, &go_on);
         }
         let state = engine.link.state();
         let until = std::time::Instant::now() + WALK_PAUSE;

@@ -39,7 +39,12 @@ pub struct Abilities {
     pub reflink: bool,
     /// It tells by a lease whether somebody writes a file.
     pub lease: bool,
+    /// A store through a mapping moves the time of its file, as on any disk; in memory it does not.
+    pub mapped_times: bool,
 }
+
+/// Types of file systems in memory (`linux/magic.h`).
+const IN_MEMORY: [i64; 2] = [0x0102_1994, 0x8584_58f6];
 
 impl Objects {
     /// Opens (and makes) `live/`, `sealed/`, `part/` and `draft/` beneath `dir`; what `draft/` holds is removed.
@@ -96,6 +101,7 @@ impl Objects {
             reflink: sys::reflink(from.file(), to.file()).is_ok(),
             // Refused, as it is our own writer; a file system without leases fails.
             lease: sys::read_lease(from.file()).is_ok(),
+            mapped_times: !IN_MEMORY.contains(&sys::statfs_of(from.file())?.fs_type),
         })
     }
 

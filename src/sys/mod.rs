@@ -27,6 +27,7 @@ mod socket;
 mod space;
 mod stat;
 mod state_dir;
+mod trim;
 mod watch;
 mod xattrs;
 
@@ -73,5 +74,6 @@ pub use state_dir::{
     make_private_dir, open_log, open_path, path_xattr, read_small, remove_small, short_hash, spot,
     write_small,
 };
+pub use trim::give_memory_back;
 pub use watch::{WatchEvent, WatchId, Watcher};
 pub use xattrs::{remove_xattr, set_xattr, xattrs_of};
