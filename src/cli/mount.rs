@@ -41,8 +41,8 @@ pub(super) struct Args {
     /// Longest pause between two looks whether an unreachable server is back
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     probe: u64,
-    /// Keep files in a file system of their own that can clone (an XFS image in the state directory that grows as it is
-    /// filled), where the disk cannot: the first write to a large file then copies nothing (root only; needs xfsprogs)
+    /// Keep files in a file system of their own that can clone (an XFS image of that size in the state
+    /// directory), where the disk cannot: the first write to a large file then copies nothing (root only; needs xfsprogs)
     #[arg(long, value_name = "SIZE", value_parser = daemon::parse_size)]
     cache_image: Option<u64>,
     /// How many files and directories are kept in memory, about 300 bytes each; what is not is read from the disk

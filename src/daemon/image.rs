@@ -140,7 +140,7 @@ fn make(state: &Path, meta: &Meta, file: &Path, size: u64) -> Result<(), String>
     }
     sys::make_image(file, size).map_err(|error| {
         format!(
-            "{}\n  next: apt install xfsprogs, or mount without --cache-image",
+            "{}\n  next: give it no more than the disk has free, apt install xfsprogs if it is missing, or mount without --cache-image",
             refused(file, "made", error)
         )
     })?;

@@ -95,7 +95,7 @@ impl Objects {
         Ok(free >= missing.saturating_add(AROUND))
     }
 
-    /// Tells that the files are in the file system in `image`, which takes its room from another one as it is filled.
+    /// Tells that the files are in the file system in `image`, which lies on another disk, together with the rows.
     #[must_use]
     pub fn within(mut self, image: File) -> Objects {
         self.image = Some(image);
@@ -124,11 +124,11 @@ impl Objects {
     }
 }
 
-/// Kept free around an image: what is on its way there is seen late.
+/// Kept free around an image, for rows and what is on its way.
 const AROUND: u64 = 64 << 20;
 
-/// The room in an image: no more than what the file system around it can still give. What was written to the image and has not
-/// reached its file (`taken` bytes) is owed already; a disk that fills up then would lose it.
+/// The room in an image: no more than the file system around it has, which holds the rows. Where the image was not allocated whole,
+/// what was written to it and has not reached its file (`taken` bytes) is owed already.
 fn within(image: sys::DiskSpace, around: &sys::DiskSpace, taken: u64) -> sys::DiskSpace {
     let bytes = |blocks: u64, of: &sys::DiskSpace| blocks.saturating_mul(u64::from(of.bsize));
     let used = bytes(image.blocks.saturating_sub(image.bfree), &image);

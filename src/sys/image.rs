@@ -9,25 +9,36 @@ use std::process::{Command, Stdio};
 
 use nix::mount::MsFlags;
 
-/// Makes the file `path` with an empty XFS of `size` bytes that can clone files. It takes room only as it is filled.
-/// The file appears whole or not at all.
+/// Makes the file `path` with an empty XFS of `size` bytes that can clone files. All its room is taken
+/// from the disk at once: a file system whose disk fills up beneath it loses what was written to it. The file appears whole or
+/// not at all.
 pub fn make_image(path: &Path, size: u64) -> io::Result<()> {
     let new = path.with_extension("new");
+    let made = fill_and_format(&new, size).and_then(|()| std::fs::rename(&new, path));
+    if made.is_err() {
+        // A half made one only takes room.
+        let _ = std::fs::remove_file(&new);
+        return made;
+    }
+    match path.parent() {
+        Some(dir) => std::fs::File::open(dir)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+fn fill_and_format(new: &Path, size: u64) -> io::Result<()> {
     let file = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
         .mode(0o600)
-        .open(&new)?;
-    file.set_len(size)?;
-    let words = ["-q", "-f", "-m", "reflink=1"].map(OsStr::new);
+        .open(new)?;
+    let length = libc::off_t::try_from(size).map_err(io::Error::other)?;
+    nix::fcntl::fallocate(&file, nix::fcntl::FallocateFlags::empty(), 0, length)?;
+    // -K: what was allocated stays so.
+    let words = ["-q", "-f", "-K", "-m", "reflink=1"].map(OsStr::new);
     run("mkfs.xfs", words.into_iter().chain([new.as_os_str()]))?;
-    file.sync_all()?;
-    std::fs::rename(&new, path)?;
-    match path.parent() {
-        Some(dir) => std::fs::File::open(dir)?.sync_all(),
-        None => Ok(()),
-    }
+    file.sync_all()
 }
 
 /// Bytes of the file, and whether it is there at all.
@@ -54,7 +65,7 @@ pub fn loops_of(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Mounts the image at `point`. What is freed in it is freed in the file. The loop device goes with the mount.
+/// Mounts the image at `point`. What is freed in it stays allocated in the file (no `discard`). The loop device goes with the mount.
 pub fn mount_image(path: &Path, point: &Path) -> io::Result<()> {
     let attach = |direct: &str| {
         let words = ["--find", "--show", direct].map(OsStr::new);
@@ -70,7 +81,7 @@ pub fn mount_image(path: &Path, point: &Path) -> io::Result<()> {
         point,
         Some("xfs"),
         flags,
-        Some("discard,allocsize=1m"),
+        Some("allocsize=1m"),
     );
     // While it is mounted, this only says that nobody needs the device afterwards.
     let released = run("losetup", [OsStr::new("--detach"), device.as_os_str()]);
