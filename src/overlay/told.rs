@@ -167,7 +167,7 @@ impl Overlay {
     fn while_open(&self, stat: &Stat) -> Duration {
         if stat.attrs.kind == Kind::File && self.tree.is_written_unasked(stat.ino) {
             Duration::ZERO
-        } else if stat.attrs.kind == Kind::File && self.tree.has_writer(stat.ino) {
+        } else if stat.attrs.kind == Kind::File && self.tree.may_be_written(stat.ino) {
             self.link.fresh_for()
         } else {
             Duration::MAX
