@@ -42,6 +42,7 @@ impl Tree {
         }
         if !pin.is_open() {
             let may = how.passthrough && !pin.is_open_in_parts();
+            let may = may && (!how.write || core.has_plenty());
             pin.set_passthrough(may && core.may_pass(&pin, how.write)?);
         }
         if !pin.is_open() && !pin.will_pass() || pin.is_open() && !pin.is_passthrough() {

@@ -9,6 +9,8 @@ use crate::sys::DiskSpace;
 
 /// Kept free, but never more than a sixteenth of a small disk. A full write-ahead log and a table that grows fit in it.
 const RESERVE: u64 = 16 << 20;
+/// So many times the reserve must be left for a file to be written by the kernel alone.
+const PLENTY: u64 = 4;
 /// Handed out at once, so that not every write asks the disk.
 const PORTION: u64 = 4 << 20;
 /// What a new name or attribute may cost in rows.
@@ -41,6 +43,12 @@ impl Core {
         Err(TreeError::NoSpace)
     }
 
+    /// True while the kernel may write without asking us: such writes cannot be refused before the reserve is gone.
+    pub(super) fn has_plenty(&self) -> bool {
+        let disk = self.objects.disk();
+        disk.is_ok_and(|disk| usable(&disk) >= PLENTY * reserve(&disk))
+    }
+
     fn ask_disk(&self, want: u64) -> Result<bool> {
         let disk = self.objects.disk().map_err(io("asking for free space"))?;
         let Some(rest) = usable(&disk).checked_sub(want) else {
@@ -53,8 +61,15 @@ impl Core {
 
 /// Bytes that may be used without touching the reserve.
 fn usable(disk: &DiskSpace) -> u64 {
-    let bytes = |blocks: u64| blocks.saturating_mul(u64::from(disk.bsize));
-    bytes(disk.bavail).saturating_sub(RESERVE.min(bytes(disk.blocks) / 16))
+    bytes(disk, disk.bavail).saturating_sub(reserve(disk))
+}
+
+fn reserve(disk: &DiskSpace) -> u64 {
+    RESERVE.min(bytes(disk, disk.blocks) / 16)
+}
+
+fn bytes(disk: &DiskSpace, blocks: u64) -> u64 {
+    blocks.saturating_mul(u64::from(disk.bsize))
 }
 
 #[cfg(test)]

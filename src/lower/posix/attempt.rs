@@ -124,6 +124,10 @@ fn claim(ours: &File, client: &str) -> io::Result<()> {
     }
     let known = |name: &OsString| name == "tx" || name == "retained" || is_draft(name);
     if !sys::dir::names_of(ours)?.iter().all(known) {
+        // Another attempt of ours, or another client, may have claimed it between the two looks.
+        if hidden::id_of(ours)?.is_some() {
+            return Ok(());
+        }
         // A directory of that name that holds something else belongs to somebody.
         return Err(io::Error::from_raw_os_error(no::EEXIST));
     }
