@@ -10,6 +10,7 @@ use super::gate::Gate;
 use super::image::Image;
 use super::launch::PushMode;
 use super::place::Place;
+use super::redirect::Redirects;
 use crate::control::Settled;
 use crate::fetch::{Fetch, Stale};
 use crate::link::{Event, Link, State, Why};
@@ -36,6 +37,8 @@ pub(super) struct Engine {
     pub(super) reintegrate: Reintegrate,
     pub(super) gate: Arc<Gate>,
     pub(super) bell: Bell,
+    /// Directories that are plain local storage.
+    pub(super) redirects: Redirects,
     /// What holds the files, where they are not in the state directory itself.
     pub(super) image: Option<Image>,
     last: Mutex<Option<Report>>,
@@ -46,6 +49,8 @@ pub(super) struct Engine {
     merging: Mutex<Option<Merged>>,
     /// All that merges moved since the start.
     moved: Mutex<Moved>,
+    /// Set when the server came back and only what was changed here was compared: the rest is looked at in the background.
+    pub(super) unverified: AtomicBool,
 }
 
 /// How many objects merges moved.
@@ -100,12 +105,14 @@ impl Engine {
             reintegrate,
             gate: parts.gate,
             bell: Bell::default(),
+            redirects: Redirects::default(),
             image: parts.image,
             last: Mutex::new(None),
             space: Mutex::new(None),
             stale_handles: AtomicBool::new(false),
             merging: Mutex::new(None),
             moved: Mutex::default(),
+            unverified: AtomicBool::new(false),
         }
     }
 
@@ -201,7 +208,10 @@ impl Engine {
         if self.stale_handles.swap(false, Ordering::AcqRel) {
             self.lower.renew();
         }
-        self.reintegrate.run(mode)
+        let done = self.reintegrate.run(mode);
+        // It may have held the whole tree in memory.
+        sys::give_memory_back();
+        done
     }
 
     /// The turn to merge, with the last merge that was done. One merge at a time.

@@ -3,6 +3,7 @@
 mod agent;
 mod approving;
 mod bell;
+mod config;
 mod deciding;
 mod dispatch;
 mod doctor;
@@ -16,6 +17,7 @@ mod options;
 mod place;
 mod probing;
 mod pushing;
+mod redirect;
 pub mod rescue;
 mod running;
 mod showing;

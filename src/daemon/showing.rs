@@ -13,7 +13,7 @@ use crate::control::{
 use crate::link::State;
 use crate::meta::Record;
 use crate::model::{ConflictKind, Ino, RelPath};
-use crate::reintegrate::changes::{Change, ChangeKind, changes};
+use crate::reintegrate::changes::{Change, ChangeKind, changes, staying};
 use crate::reintegrate::steps::{Action, Clash, Side, Step};
 use crate::sys;
 
@@ -35,6 +35,7 @@ pub(super) fn status(engine: &Engine) -> Result<Status, Refusal> {
     let report = engine.last_report().clone().unwrap_or_default();
     let mut notes = notes(&report);
     notes.extend(reasons(&engine.fetch.problems()));
+    notes.extend(reasons(&engine.redirects.problems()));
     Ok(Status {
         mount: JsonPath::host(&engine.place.mount).path,
         lower: JsonPath::host(&engine.place.lower).path,
@@ -54,6 +55,8 @@ pub(super) fn status(engine: &Engine) -> Result<Status, Refusal> {
         },
         push: engine.push.word().into(),
         unlisted,
+        local_only: staying(&engine.tree)
+            .map_err(|error| failed("the changes could not be counted", error))?,
         watched: engine.fetch.watched(),
     })
 }

@@ -1,19 +1,28 @@
 //! Merging both sides: runs of `reintegrate`, and what is told of them.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::engine::{Engine, Merged, Moved};
 use super::probing::probe_once;
 use crate::control::{JsonPath, PathReason, Settled};
 use crate::link::{Event, State};
-use crate::model::Problem;
+use crate::meta::Node;
+use crate::model::{Kind, Problem};
 use crate::reintegrate::{Mode, Report};
+use crate::sys;
 
 /// Probes a person's `online` makes before it says that the server is not reachable.
 const TRIES: usize = 3;
 
 /// What waits for something outside (a program that has the file open, a full server) is tried again after so long.
 const AGAIN: Duration = Duration::from_secs(60);
+
+/// Pause of the background look while somebody else asks the server.
+const BUSY: Duration = Duration::from_millis(20);
+
+/// The longest the background look waits for one directory.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 const EQUAL_NOW: &str = "both sides are equal now";
 
@@ -98,6 +107,63 @@ pub(super) fn send(engine: &Engine) -> bool {
     more
 }
 
+/// The server came back by itself. What was changed here is sent by a look at the places it touches, and then we are
+/// connected: what that costs grows with the changes, not with the tree. Everything else is looked at when it is used, and
+/// by [`verify`]. False when that was not enough: both sides must be merged first.
+pub(super) fn come_back(engine: &Engine) -> bool {
+    let _turn = engine.turn();
+    if engine.link.state() != State::Returning {
+        return false;
+    }
+    let began = Instant::now();
+    let report = match engine.merge(&Mode::Send) {
+        Ok(report) => report,
+        // A merge meets the same failure, and tells of it.
+        Err(_) => return false,
+    };
+    let told = told(engine, &report);
+    tell_log(&told, began.elapsed());
+    if report.more || !report.pending.is_empty() || report.unreachable.is_some() {
+        return false;
+    }
+    engine.unverified.store(true, Ordering::SeqCst);
+    engine.fetch.look_again();
+    engine.step(&Event::Settled, "");
+    true
+}
+
+/// Looks at every directory that is listed here once, one after the other and only while nobody else asks the server, as a
+/// program's access would: a difference that is not simple asks for a merge. Ends early when a merge has compared
+/// everything, or `go_on` says no.
+pub(super) fn verify(engine: &Engine, go_on: &dyn Fn() -> bool) {
+    let asked = || engine.unverified.load(Ordering::SeqCst);
+    if !asked() {
+        return;
+    }
+    let listed = |node: &Node| node.attrs.kind == Kind::Dir && node.listed.is_some();
+    let dirs = match engine.meta().read(|rows| rows.all_nodes()) {
+        Ok(nodes) => nodes.into_iter().filter(listed).map(|node| node.ino),
+        Err(error) => {
+            tracing::warn!(%error, "what the server changed is seen when it is used");
+            return;
+        }
+    };
+    for dir in dirs {
+        while go_on() && asked() && !engine.fetch.idle() {
+            sys::sleep(BUSY);
+        }
+        if !go_on() || !asked() {
+            return;
+        }
+        // A merge that is under way compares everything itself.
+        let _turn = engine.turn();
+        if let Err(error) = engine.fetch.refresh(dir, Instant::now() + PATIENCE) {
+            tracing::debug!(%error, "a directory was not looked at");
+        }
+    }
+    engine.unverified.store(false, Ordering::SeqCst);
+}
+
 fn merge(engine: &Engine, mode: &Mode) -> Settled {
     let report = match engine.merge(mode) {
         Ok(report) => report,
@@ -118,6 +184,7 @@ fn merge(engine: &Engine, mode: &Mode) -> Settled {
         let reached = report.unreachable.is_none();
         *engine.last_report() = Some(report);
         if reached {
+            engine.unverified.store(false, Ordering::SeqCst);
             engine.step(&Event::Settled, "");
             engine.fetch.look_again();
         }

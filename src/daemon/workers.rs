@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::bell::Work;
 use super::engine::Engine;
 use super::launch::PushMode;
-use super::{probing, pushing, syncing};
+use super::{probing, pushing, redirect, syncing};
 use crate::link::State;
 use crate::reintegrate::Mode;
 use crate::sys;
@@ -34,6 +34,7 @@ pub(super) fn start(engine: &Arc<Engine>) -> io::Result<()> {
     spawn("prober", engine, probing::run)?;
     spawn("merger", engine, merge)?;
     spawn("watcher", engine, follow)?;
+    spawn("redirect", engine, redirect::run)?;
     spawn("names", engine, walk)?;
     spawn("written", engine, watch_writers)
 }
@@ -64,7 +65,10 @@ fn merge(engine: &Engine) {
             }
             Work::Look => {}
             Work::Sync if engine.link.may_ask() => {
-                syncing::settle(engine, &unasked(engine));
+                let manual = engine.push == PushMode::Manual;
+                if manual || !syncing::come_back(engine) {
+                    syncing::settle(engine, &unasked(engine));
+                }
             }
             Work::Send if engine.link.may_ask() => {
                 if syncing::send(engine) {
@@ -110,6 +114,7 @@ fn walk(engine: &Engine) {
         if go_on() {
             let walked = engine.fetch.names_walk(NAMES, &go_on);
             tracing::debug!(?walked, "names");
+            syncing::verify(engine, &go_on);
         }
         let state = engine.link.state();
         let until = std::time::Instant::now() + WALK_PAUSE;

@@ -401,6 +401,15 @@ fn keeper(inner: &Arc<Inner>, partial: &Arc<Partial>) {
     }
 }
 
+/// True while bringing so many bytes that nobody asked for leaves the disk a fiftieth of its room.
+fn has_room(inner: &Inner, bytes: u64) -> bool {
+    inner.tree.objects().disk().is_ok_and(|disk| {
+        let left = disk.bavail.saturating_mul(u64::from(disk.bsize));
+        let all = disk.blocks.saturating_mul(u64::from(disk.bsize));
+        left.saturating_sub(bytes) > all / 50
+    })
+}
+
 /// Brings one more stretch behind the back of those who read. False when there is nothing to do now.
 fn fill(inner: &Arc<Inner>, partial: &Arc<Partial>) -> bool {
     let gap = {
@@ -420,6 +429,9 @@ fn fill(inner: &Arc<Inner>, partial: &Arc<Partial>) -> bool {
     let brought = match gap {
         Some((from, to)) => {
             let to = to.min(from.saturating_add(pace::some(inner, MOST)));
+            if !has_room(inner, to - from) {
+                return false;
+            }
             bring(inner, partial, from, to).and_then(|()| finish(inner, partial))
         }
         None => finish(inner, partial),

@@ -27,8 +27,11 @@ pub enum Need {
     Push(Ino),
 }
 
-/// Longest wait for names and attributes.
-const NAMES_LIMIT: Duration = Duration::from_secs(1);
+/// Longest wait for news of what memory can answer.
+const LOOK_LIMIT: Duration = Duration::from_secs(1);
+/// Longest wait for names that are not here: nothing but the server can answer, and a large directory, or a busy machine,
+/// takes its time. A server that is silent ends it sooner, with its own deadline.
+const NAMES_LIMIT: Duration = Duration::from_secs(10);
 /// Longest wait for the contents of a small file; larger ones get [`BYTES_PER_SECOND`] on top.
 const BYTES_LIMIT: Duration = Duration::from_secs(10);
 /// The slowest transfer that is waited for.
@@ -40,7 +43,8 @@ impl Overlay {
     /// How long a caller is kept waiting for `need`.
     pub fn patience(&self, need: Need) -> Duration {
         match need {
-            Need::Look(_) | Need::Names(_) => NAMES_LIMIT,
+            Need::Look(_) => LOOK_LIMIT,
+            Need::Names(_) => NAMES_LIMIT,
             Need::Push(_) => PUSH_LIMIT,
             Need::Begin(_) => BYTES_LIMIT,
             Need::Piece(_, _, len) => BYTES_LIMIT + Duration::from_secs(len / BYTES_PER_SECOND),
@@ -90,13 +94,14 @@ impl Overlay {
     /// Runs an operation to its end, waiting for the server where it must. For callers that have a thread to spare.
     pub fn patiently<T>(&self, call: Call, op: impl Fn(&Overlay, &Call) -> Result<T>) -> Result<T> {
         let mut call = call;
-        let mut until: Option<Instant> = None;
+        let (began, mut patience) = (Instant::now(), Duration::ZERO);
         loop {
             let need = match op(self, &call) {
                 Err(OverlayError::Wait(need)) => need,
                 done => return done,
             };
-            let deadline = *until.get_or_insert_with(|| Instant::now() + self.patience(need));
+            patience = patience.max(self.patience(need));
+            let deadline = began + patience;
             if Instant::now() >= deadline {
                 call = given_up(call);
                 continue;

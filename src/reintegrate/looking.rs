@@ -7,7 +7,11 @@ use super::trouble::{Failure, Stop};
 use super::universe::Object;
 use crate::meta::Conflict;
 use crate::model::{ConflictKind, Mask, RelPath};
+use crate::tree::TreeError;
 use crate::variants::Terms;
+
+/// A file that is removed while it is compared is no reason to stop: the next look does not have it.
+const TRIES: usize = 4;
 
 impl Reintegrate {
     /// Looks at everything a mode is about.
@@ -22,19 +26,32 @@ impl Reintegrate {
             let same = standing(one, of, object.stamp.as_ref(), object.rev, &mask).is_some();
             same && says_where(conflict, paths)
         };
-        let looked = scan_with(
-            &self.tree,
-            self.lower.as_ref(),
-            &self.fetch,
-            mask,
-            scope,
-            &stands,
-            self.width.lanes,
-        );
+        let once = || {
+            let (lower, lanes) = (self.lower.as_ref(), self.width.lanes);
+            scan_with(&self.tree, lower, &self.fetch, mask, scope, &stands, lanes)
+        };
+        let mut looked = once();
+        for _ in 1..TRIES {
+            if !looked.as_ref().is_err_and(vanished) {
+                break;
+            }
+            looked = once();
+        }
         looked.map_err(|error| match error {
             ScanError::Link(error) => Stop::Link(error.to_string()),
             ScanError::Tree(error) => Stop::Fatal(Failure::Tree(error)),
         })
+    }
+}
+
+/// True when something went while it was looked at.
+fn vanished(error: &ScanError) -> bool {
+    match error {
+        ScanError::Tree(TreeError::NotFound) => true,
+        ScanError::Tree(TreeError::Io { source, .. }) => {
+            source.kind() == std::io::ErrorKind::NotFound
+        }
+        _ => false,
     }
 }
 

@@ -59,6 +59,10 @@ impl From<TreeError> for Stop {
             | TreeError::NotDir
             | TreeError::IsDir
             | TreeError::Loop => Stop::Later(error.to_string()),
+            // Its file went while it was worked on.
+            TreeError::Io { ref source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                Stop::Later(error.to_string())
+            }
             TreeError::NoBytes(_) => Stop::Pending(
                 "its contents are not here and could not be read on the server; next: driftfs sync"
                     .into(),

@@ -3,6 +3,7 @@
 
 mod attrs;
 mod background;
+mod bind;
 mod caller;
 mod clock;
 mod clone;
@@ -27,6 +28,7 @@ mod socket;
 mod space;
 mod stat;
 mod state_dir;
+mod trim;
 mod watch;
 mod xattrs;
 
@@ -35,6 +37,7 @@ pub use background::{
     EndSignals, hold_end_signals, output_within, own_program, read_report, report_pipe,
     settle_down, sleep, spawn_detached, write_report,
 };
+pub use bind::{bind, is_empty_dir, make_dir_like};
 pub use caller::{has_group, is_signalled};
 pub use clock::now;
 pub use clone::{Cloned, clone_file, copy_with_holes, reflink};
@@ -73,5 +76,6 @@ pub use state_dir::{
     make_private_dir, open_log, open_path, path_xattr, read_small, remove_small, short_hash, spot,
     write_small,
 };
+pub use trim::give_memory_back;
 pub use watch::{WatchEvent, WatchId, Watcher};
 pub use xattrs::{remove_xattr, set_xattr, xattrs_of};

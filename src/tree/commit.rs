@@ -187,27 +187,8 @@ impl Tree {
         rev: u64,
         work: impl FnOnce(&WriteTxn<'_>, bool) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        let core = &self.core;
-        let _names = core.names();
-        let _gate = core.gate();
-        let pin = core.table.pin(ino);
-        let _alone = pin.alone();
-        let same = core.same_since(&pin, rev)?;
-        // Somebody may write at any moment and would not ask: base gets a copy, and the mark stays.
-        let (same, kept) = match same && !core.sees_writes(&pin)? {
-            true => core.copy_if_same(&pin, rev)?,
-            false => (same, None),
-        };
-        core.next_generation();
-        let done = core.write_told(|txn| {
-            let done = work(txn, same)?;
-            if let Some(draft) = kept {
-                core.keep_marked(txn, &pin, draft)?;
-            }
-            Ok(done)
-        });
-        core.barrier.unknown_objects();
-        core.next_generation();
-        done
+        self.commit_with_all(&[(ino, rev)], |txn, same| {
+            work(txn, same.first().is_some_and(|same| *same))
+        })
     }
 }

@@ -25,13 +25,26 @@ impl Tree {
             .map(|(ino, _)| (*ino, core.table.pin(*ino)))
             .collect();
         let _alone: Vec<_> = pins.values().map(|pin| pin.alone()).collect();
-        let mut same = Vec::with_capacity(nodes.len());
+        let (mut same, mut kept) = (Vec::with_capacity(nodes.len()), Vec::new());
         for (ino, rev) in nodes {
             let pin = pins.get(ino).ok_or(TreeError::NotFound)?;
-            same.push(core.same_since(pin, *rev)?);
+            let unchanged = core.same_since(pin, *rev)?;
+            // Somebody may write at any moment and would not ask: base gets a copy, and the mark stays.
+            let (unchanged, copy) = match unchanged && !core.sees_writes(pin)? {
+                true => core.copy_if_same(pin, *rev)?,
+                false => (unchanged, None),
+            };
+            same.push(unchanged);
+            kept.extend(copy.map(|draft| (pin, draft)));
         }
         core.next_generation();
-        let done = core.meta.write(|txn| work(txn, &same));
+        let done = core.write_told(|txn| {
+            let done = work(txn, &same)?;
+            for (pin, draft) in kept {
+                core.keep_marked(txn, pin, draft)?;
+            }
+            Ok(done)
+        });
         core.barrier.unknown_objects();
         core.next_generation();
         done

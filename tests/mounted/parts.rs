@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::support::{Rig, can_mount, driftfs, run_limited, sh, trees, wait_for, write};
+use crate::support::{Rig, can_mount, driftfs, run_limited, scale, sh, trees, wait_for, write};
 
 const MB: u64 = 1 << 20;
 
@@ -251,4 +251,43 @@ fn who_waits_for_a_part_of_a_silent_server_can_be_killed() {
     fs::remove_file(rig.root.join("hang.read")).unwrap();
     wait_for("the return", || part_of(&file, 60 * MB).is_ok());
     assert!(shows(&file, 60 * MB));
+}
+
+#[test]
+fn a_daemon_killed_while_parts_come_never_shows_other_bytes() {
+    if !can_mount("parts::kill") {
+        return;
+    }
+    let rig = Rig::new();
+    let spots: Vec<u64> = (0..60).map(|n| n * MB + 4096 * n).collect();
+    make(&rig.lower.join("big"), 60 * MB, &spots);
+    for round in 0..scale(4, 30) {
+        rig.mount(&[]).ok();
+        let path = rig.mnt.join("big");
+        let wanted = spots.clone();
+        let reader = std::thread::spawn(move || {
+            let Ok(file) = File::open(path) else { return };
+            for (n, at) in wanted.iter().rev().enumerate() {
+                // The mount may die in between; what is read is right.
+                match part_of(&file, *at) {
+                    Ok(bytes) => assert!(bytes == pattern(*at, 0), "{n}"),
+                    Err(_) => return,
+                }
+            }
+        });
+        std::thread::sleep(Duration::from_millis(30 + 90 * (round as u64 % 7)));
+        rig.kill();
+        reader.join().unwrap();
+        sh("umount -l mnt 2>/dev/null || true", &rig.root);
+    }
+    rig.mount(&[]).ok();
+    let file = File::open(rig.mnt.join("big")).unwrap();
+    assert!(spots.iter().all(|at| shows(&file, *at)));
+    drop(file);
+    rig.umount().ok();
+    let checked = run_limited(
+        driftfs().arg("check").arg("--state").arg(&rig.state),
+        Duration::from_secs(60),
+    );
+    assert_eq!(checked.code, 0, "{checked:?}");
 }

@@ -278,6 +278,35 @@ fn dies_at_point(at: usize, width: Width, wanted: &End) -> bool {
     died
 }
 
+/// Several calls at once: which one goes wrong, and what the others have done by then, is different each time. The end is
+/// not.
+#[test]
+fn any_call_of_several_at_once_may_go_wrong() {
+    let wanted = undisturbed();
+    let width = Width {
+        together: 8,
+        lanes: 4,
+    };
+    let troubles = [
+        Trouble::DieBefore,
+        Trouble::DieAfter,
+        Trouble::LostReply,
+        Trouble::Silent,
+        Trouble::Late,
+        Trouble::Refuse(28),
+    ];
+    let mut runs = 0;
+    for (shift, trouble) in troubles.into_iter().enumerate() {
+        let mut at = shift;
+        while with_trouble(at, trouble, false, width, &wanted) {
+            at += troubles.len();
+            runs += 1;
+        }
+    }
+    assert!(runs > 50, "only {runs} runs: the scenario does nothing");
+    println!("measured: crash: {runs} runs with four calls at once, every end equal");
+}
+
 /// Sends `a` by a client that dies in the middle of giving the new version its name: `half` does what was done by then.
 fn dies_within_publish(half: impl Fn(&std::path::Path, &std::path::Path) + Send + Sync + 'static) {
     let bed = Bed::new();
