@@ -82,6 +82,15 @@ impl Objects {
         Ok(within(here, &sys::disk_space_of(image)?, taken))
     }
 
+    /// True when the files are in an image that could not grow to its full size: a write it takes may then fail later, where
+    /// nobody hears of it, so writes have to be counted before they are made.
+    pub fn is_overcommitted(&self) -> io::Result<bool> {
+        if self.image.is_none() {
+            return Ok(false);
+        }
+        Ok(self.disk()?.bavail < sys::disk_space_of(&self.root)?.bavail)
+    }
+
     /// Tells that the files are in the file system in `image`, which takes its room from another one as it is filled.
     #[must_use]
     pub fn within(mut self, image: File) -> Objects {

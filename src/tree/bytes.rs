@@ -166,6 +166,13 @@ impl Core {
         if !can.lease || !can.mapped_times || loses_rights(&node) {
             return Ok(false);
         }
+        if self
+            .objects
+            .is_overcommitted()
+            .map_err(io("asking for free space"))?
+        {
+            return Ok(false);
+        }
         // Without reflinks a copy is made at the first real write, not for the wish to write.
         Ok(can.reflink || !write || !self.would_copy(open, &node)?)
     }
