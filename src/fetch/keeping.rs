@@ -8,7 +8,7 @@ use super::batch::SMALL;
 use super::bytes::{self, local, row, wanted};
 use super::partial::{PIECE, Part, Partial};
 use super::ranges::Ranges;
-use super::{FetchError, Inner, filling, pace};
+use super::{FetchError, Inner, filling, lock, pace};
 use crate::meta::{BaseNode, MetaError, Partial as Stored};
 use crate::model::{Bytes, Ino, Kind};
 
@@ -115,6 +115,7 @@ fn make(inner: &Inner, ino: Ino) -> Result<(), FetchError> {
 
 /// Stores which parts are here, after their bytes are on disk: a row never vouches for bytes a power cut can take.
 pub(super) fn save(inner: &Inner, partial: &Partial) {
+    let _one = lock(&partial.saving);
     if partial.unsaved.swap(0, Ordering::SeqCst) == 0 {
         return;
     }

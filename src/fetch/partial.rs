@@ -40,6 +40,8 @@ pub(super) struct Partial {
     bell: (Mutex<Rung>, Condvar),
     /// Bytes that came since they were last stored as being here.
     pub(super) unsaved: AtomicU64,
+    /// Held while that is stored: who waits for it to be stored waits here.
+    pub(super) saving: Mutex<()>,
 }
 
 /// What parts are of, and which are here.
@@ -112,6 +114,7 @@ impl Partial {
             reader: Mutex::default(),
             bell: Default::default(),
             unsaved: AtomicU64::new(0),
+            saving: Mutex::default(),
         }
     }
 

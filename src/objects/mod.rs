@@ -82,13 +82,17 @@ impl Objects {
         Ok(within(here, &sys::disk_space_of(image)?, taken))
     }
 
-    /// True when the files are in an image that could not grow to its full size: a write it takes may then fail later, where
-    /// nobody hears of it, so writes have to be counted before they are made.
-    pub fn is_overcommitted(&self) -> io::Result<bool> {
-        if self.image.is_none() {
-            return Ok(false);
-        }
-        Ok(self.disk()?.bavail < sys::disk_space_of(&self.root)?.bavail)
+    /// True when everything the kernel may write unseen has its room: a file system in an image takes writes that the disk around
+    /// it can no longer keep, and says so too late, unless that disk could take the whole image.
+    pub fn refuses_in_time(&self) -> io::Result<bool> {
+        let Some(image) = &self.image else {
+            return Ok(true);
+        };
+        let stat = sys::stat_of(image)?;
+        let around = sys::disk_space_of(image)?;
+        let missing = stat.size.saturating_sub(stat.blocks * 512);
+        let free = around.bavail.saturating_mul(u64::from(around.bsize));
+        Ok(free >= missing.saturating_add(AROUND))
     }
 
     /// Tells that the files are in the file system in `image`, which takes its room from another one as it is filled.

@@ -179,7 +179,7 @@ impl Silence {
         work(locked(&self.nodes).entry(ino).or_default())
     }
 
-    fn is_watched(&self, ino: Ino) -> bool {
+    pub(super) fn is_watched(&self, ino: Ino) -> bool {
         let nodes = locked(&self.nodes);
         nodes.get(&ino).is_some_and(|node| node.watched.is_some())
     }
@@ -205,6 +205,11 @@ impl Core {
     /// True when somebody may write the live file without asking.
     pub(super) fn may_be_written(&self, open: &OpenNode) -> bool {
         open.has_silent_writer() || self.silence.is_watched(open.ino)
+    }
+
+    /// The same of a node that may not be open.
+    pub(super) fn is_written_unasked(&self, ino: Ino) -> bool {
+        self.table.is(ino, OpenNode::has_silent_writer) || self.silence.is_watched(ino)
     }
 
     /// True when some mapping may outlive this process.
