@@ -10,6 +10,7 @@ use super::gate::Gate;
 use super::image::Image;
 use super::launch::PushMode;
 use super::place::Place;
+use super::redirect::Redirects;
 use crate::control::Settled;
 use crate::fetch::{Fetch, Stale};
 use crate::link::{Event, Link, State, Why};
@@ -36,6 +37,8 @@ pub(super) struct Engine {
     pub(super) reintegrate: Reintegrate,
     pub(super) gate: Arc<Gate>,
     pub(super) bell: Bell,
+    /// Directories that are plain local storage.
+    pub(super) redirects: Redirects,
     /// What holds the files, where they are not in the state directory itself.
     pub(super) image: Option<Image>,
     last: Mutex<Option<Report>>,
@@ -102,6 +105,7 @@ impl Engine {
             reintegrate,
             gate: parts.gate,
             bell: Bell::default(),
+            redirects: Redirects::default(),
             image: parts.image,
             last: Mutex::new(None),
             space: Mutex::new(None),

@@ -17,6 +17,7 @@ mod options;
 mod place;
 mod probing;
 mod pushing;
+mod redirect;
 pub mod rescue;
 mod running;
 mod showing;

@@ -35,6 +35,7 @@ pub(super) fn status(engine: &Engine) -> Result<Status, Refusal> {
     let report = engine.last_report().clone().unwrap_or_default();
     let mut notes = notes(&report);
     notes.extend(reasons(&engine.fetch.problems()));
+    notes.extend(reasons(&engine.redirects.problems()));
     Ok(Status {
         mount: JsonPath::host(&engine.place.mount).path,
         lower: JsonPath::host(&engine.place.lower).path,

@@ -13,7 +13,7 @@ use super::look::{self, Found};
 use super::options::{self, Options};
 use super::place::{self, Place};
 use super::running::Running;
-use super::{agent, config, deciding, dispatch, log, probing, pushing, workers};
+use super::{agent, config, deciding, dispatch, log, probing, pushing, redirect, workers};
 use crate::control;
 use crate::fetch::Fetch;
 use crate::fuse::{self, MountOptions};
@@ -66,6 +66,7 @@ pub(super) fn start(mounting: &Mounting, output: Output) -> Result<Running, Star
     first_look(&engine)?;
     let server = serve(&engine)?;
     let mounted = mount(&engine, &options)?;
+    redirect::show(&engine);
     workers::start(&engine).map_err(|error| failed("a thread", error))?;
     if engine.link.state() == State::Returning {
         let until = Instant::now() + MERGE_PATIENCE;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::bell::Work;
 use super::engine::Engine;
 use super::launch::PushMode;
-use super::{probing, pushing, syncing};
+use super::{probing, pushing, redirect, syncing};
 use crate::link::State;
 use crate::reintegrate::Mode;
 use crate::sys;
@@ -34,6 +34,7 @@ pub(super) fn start(engine: &Arc<Engine>) -> io::Result<()> {
     spawn("prober", engine, probing::run)?;
     spawn("merger", engine, merge)?;
     spawn("watcher", engine, follow)?;
+    spawn("redirect", engine, redirect::run)?;
     spawn("names", engine, walk)?;
     spawn("written", engine, watch_writers)
 }

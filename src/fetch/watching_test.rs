@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::lower::{LowerError, Posix};
+use crate::sys;
 
 const ROOT: Ino = Ino(1);
 const INSIDE: Ino = Ino(2);
@@ -15,7 +16,7 @@ struct Bed {
 impl Bed {
     fn new() -> Bed {
         let tmp = tempfile::tempdir().unwrap();
-        std::fs::create_dir(tmp.path().join("d")).unwrap();
+        sys::make_private_dir(&tmp.path().join("d")).unwrap();
         let watching = Watching::default();
         watching.switch_on();
         Bed {
@@ -50,8 +51,9 @@ fn only_a_directory_whose_directories_are_watched_is_vouched_for() {
     bed.look(&[INSIDE]);
     assert_eq!(bed.watching.fresh_for(ROOT), Some(LONG));
     assert_eq!(bed.watching.fresh_for(INSIDE), None);
-    std::fs::write(bed.tmp.path().join("f"), "x").unwrap();
-    std::fs::hard_link(bed.tmp.path().join("f"), bed.tmp.path().join("g")).unwrap();
+    sys::write_small(bed.tmp.path(), "f", b"x").unwrap();
+    let dir = sys::open_dir(bed.tmp.path()).unwrap();
+    sys::dir::link_between(&dir, "f".as_ref(), &dir, "g".as_ref()).unwrap();
     bed.listen();
     bed.look(&[INSIDE]);
     assert_eq!(bed.watching.fresh_for(ROOT), None, "files with two names");
@@ -63,7 +65,7 @@ fn what_is_told_makes_a_look_due_until_it_was_made() {
     bed.look(&[INSIDE]);
     bed.watching.fresh_for(ROOT);
     assert_eq!(bed.watching.due(), (Vec::new(), None));
-    std::fs::write(bed.tmp.path().join("f"), "x").unwrap();
+    sys::write_small(bed.tmp.path(), "f", b"x").unwrap();
     bed.listen();
     assert!(bed.watching.fresh_for(ROOT).unwrap() < LONG);
     let (due, next) = bed.watching.due();
@@ -77,7 +79,7 @@ fn what_is_told_makes_a_look_due_until_it_was_made() {
 fn new_names_in_a_directory_nobody_uses_are_news_of_the_one_above() {
     let bed = Bed::new();
     bed.look(&[INSIDE]);
-    std::fs::write(bed.tmp.path().join("d/f"), "x").unwrap();
+    sys::write_small(&bed.tmp.path().join("d"), "f", b"x").unwrap();
     bed.listen();
     assert!(bed.watching.fresh_for(ROOT).unwrap() < LONG);
 }

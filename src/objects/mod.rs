@@ -82,6 +82,19 @@ impl Objects {
         Ok(within(here, &sys::disk_space_of(image)?, taken))
     }
 
+    /// True when everything the kernel may write unseen has its room: a file system in an image takes writes that the disk around
+    /// it can no longer keep, and says so too late, unless that disk could take the whole image.
+    pub fn refuses_in_time(&self) -> io::Result<bool> {
+        let Some(image) = &self.image else {
+            return Ok(true);
+        };
+        let stat = sys::stat_of(image)?;
+        let around = sys::disk_space_of(image)?;
+        let missing = stat.size.saturating_sub(stat.blocks * 512);
+        let free = around.bavail.saturating_mul(u64::from(around.bsize));
+        Ok(free >= missing.saturating_add(AROUND))
+    }
+
     /// Tells that the files are in the file system in `image`, which takes its room from another one as it is filled.
     #[must_use]
     pub fn within(mut self, image: File) -> Objects {

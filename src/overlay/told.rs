@@ -162,9 +162,9 @@ impl Overlay {
         time.min(self.while_open(stat))
     }
 
-    /// A file that is open for writing may change by a mapping, of which the kernel tells its caches nothing.
+    /// A file that may be written is asked about again soon: what a mapping changes the kernel does not tell its caches.
     fn while_open(&self, stat: &Stat) -> Duration {
-        if stat.attrs.kind == Kind::File && self.tree.has_writer(stat.ino) {
+        if stat.attrs.kind == Kind::File && self.tree.may_be_written(stat.ino) {
             self.link.fresh_for()
         } else {
             Duration::MAX

@@ -3,6 +3,7 @@
 
 mod attrs;
 mod background;
+mod bind;
 mod caller;
 mod clock;
 mod clone;
@@ -36,6 +37,7 @@ pub use background::{
     EndSignals, hold_end_signals, output_within, own_program, read_report, report_pipe,
     settle_down, sleep, spawn_detached, write_report,
 };
+pub use bind::{bind, is_empty_dir, make_dir_like};
 pub use caller::{has_group, is_signalled};
 pub use clock::now;
 pub use clone::{Cloned, clone_file, copy_with_holes, reflink};

@@ -166,6 +166,10 @@ impl Core {
         if !can.lease || !can.mapped_times || loses_rights(&node) {
             return Ok(false);
         }
+        let asked = self.objects.refuses_in_time();
+        if !asked.map_err(io("asking for free space"))? {
+            return Ok(false);
+        }
         // Without reflinks a copy is made at the first real write, not for the wish to write.
         Ok(can.reflink || !write || !self.would_copy(open, &node)?)
     }

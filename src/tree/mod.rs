@@ -50,6 +50,8 @@ mod room;
 mod ruled;
 mod seal;
 mod silent;
+#[cfg(test)]
+mod silent_test;
 mod snapshot;
 mod start;
 mod stat;

@@ -179,7 +179,7 @@ impl Silence {
         work(locked(&self.nodes).entry(ino).or_default())
     }
 
-    fn is_watched(&self, ino: Ino) -> bool {
+    pub(super) fn is_watched(&self, ino: Ino) -> bool {
         let nodes = locked(&self.nodes);
         nodes.get(&ino).is_some_and(|node| node.watched.is_some())
     }

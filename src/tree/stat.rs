@@ -95,9 +95,9 @@ impl Tree {
             .collect()
     }
 
-    /// True when a handle of the node is open for writing.
-    pub fn has_writer(&self, ino: Ino) -> bool {
-        self.core.table.is(ino, OpenNode::has_writer)
+    /// True when the bytes of a node may change at any moment: by a handle or by a mapping that outlived one.
+    pub fn may_be_written(&self, ino: Ino) -> bool {
+        self.core.table.is(ino, OpenNode::has_writer) || self.core.silence.is_watched(ino)
     }
 
     /// True when the kernel was told of a node and did not forget it.

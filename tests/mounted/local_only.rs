@@ -156,3 +156,68 @@ fn a_misspelt_rule_is_refused() {
         refused.err
     );
 }
+
+fn is_shown(rig: &Rig, path: &str) -> bool {
+    let point = rig.mnt.join(path);
+    fs::read_to_string("/proc/self/mountinfo")
+        .unwrap()
+        .contains(&format!(" {} ", point.display()))
+}
+
+const BUILD: &str = "[[rule]]\nglob = '/src/build'\nredirect = true\n";
+
+#[test]
+fn a_redirected_directory_is_plain_local_storage() {
+    if !can_mount("local_only::redirect") {
+        return;
+    }
+    let rig = ruled(BUILD);
+    sh(
+        "mkdir src; echo c > src/a.c; chmod 2775 src; chown 1000:1000 src",
+        &rig.lower,
+    );
+    mount(&rig, &["--push", "manual"]).ok();
+    assert!(is_shown(&rig, "src/build"));
+    sh(
+        "echo o > src/build/a.o; [ \"$(stat -c '%u %a' src/build)\" = '1000 2775' ]; [ \"$(stat -f -c %T src/build)\" != fuseblk ]; ls src/build",
+        &rig.mnt,
+    );
+    rig.run(&["sync"]).ok();
+    assert!(!rig.lower.join("src/build").exists());
+    assert_eq!(rig.run(&["st", "--check"]).code, 0);
+    assert!(rig.json(&["st"])["notes"].as_array().unwrap().is_empty());
+    rig.umount().ok();
+    assert!(!is_shown(&rig, "src/build"));
+    mount(&rig, &["--push", "manual"]).ok();
+    assert_eq!(read(rig.mnt.join("src/build/a.o")), "o\n");
+    rig.kill();
+    mount(&rig, &["--push", "manual"]).ok();
+    assert_eq!(read(rig.mnt.join("src/build/a.o")), "o\n");
+    rig.umount().ok();
+    assert!(!rig.lower.join("src/build").exists());
+}
+
+#[test]
+fn a_directory_is_redirected_when_it_can_be_and_hides_nothing() {
+    if !can_mount("local_only::redirect_later") {
+        return;
+    }
+    let rig = ruled(BUILD);
+    mount(&rig, &["--push", "manual"]).ok();
+    assert!(
+        !rig.mnt.join("src").exists(),
+        "nothing is made uncalled for"
+    );
+    sh(
+        "mkdir -p new/build; echo kept > new/build/kept; mv new src",
+        &rig.mnt,
+    );
+    wait_for("the reason", || {
+        rig.json(&["st"])["notes"].to_string().contains("not empty")
+    });
+    assert_eq!(read(rig.mnt.join("src/build/kept")), "kept\n");
+    sh("mv src/build src/build.old", &rig.mnt);
+    wait_for("the redirection", || is_shown(&rig, "src/build"));
+    assert_eq!(read(rig.mnt.join("src/build.old/kept")), "kept\n");
+    rig.umount().ok();
+}
