@@ -141,6 +141,7 @@ pub(super) fn masked(call: Call, umask: u32) -> Call {
 pub(super) fn how_to_open(open_flags: i32) -> HowToOpen {
     HowToOpen {
         write: OpenFlags(open_flags).acc_mode() != OpenAccMode::O_RDONLY,
+        maps: OpenFlags(open_flags).acc_mode() == OpenAccMode::O_RDWR,
         truncate: open_flags & f::O_TRUNC != 0,
     }
 }

@@ -15,6 +15,8 @@ use crate::tree::{HowOpen, TreeError};
 pub struct HowToOpen {
     /// For writing.
     pub write: bool,
+    /// For both reading and writing: a mapping may write.
+    pub maps: bool,
     /// Emptied by the open.
     pub truncate: bool,
 }
@@ -81,6 +83,10 @@ impl Overlay {
             wrote: AtomicBool::new(how.truncate),
             has_caps: AtomicBool::new(how.write && seen.node.xattrs.contains_key(CAPS)),
         };
+        if file.silent && how.maps {
+            // Of stores into a mapping the kernel tells its attributes nothing: what it keeps of them is over.
+            self.changed_more(ino);
+        }
         Ok(Opened {
             handle: self.open.add(ino, Body::Live(file)),
             keep_cache,

@@ -162,9 +162,12 @@ impl Overlay {
         time.min(self.while_open(stat))
     }
 
-    /// A file that may be written is asked about again soon: what a mapping changes the kernel does not tell its caches.
+    /// A file that is open for writing may change by a mapping, of which the kernel tells its caches nothing. Where pages go
+    /// to the live file without us, not even later.
     fn while_open(&self, stat: &Stat) -> Duration {
-        if stat.attrs.kind == Kind::File && self.tree.may_be_written(stat.ino) {
+        if stat.attrs.kind == Kind::File && self.tree.is_written_unasked(stat.ino) {
+            Duration::ZERO
+        } else if stat.attrs.kind == Kind::File && self.tree.may_be_written(stat.ino) {
             self.link.fresh_for()
         } else {
             Duration::MAX

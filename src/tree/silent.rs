@@ -207,6 +207,11 @@ impl Core {
         open.has_silent_writer() || self.silence.is_watched(open.ino)
     }
 
+    /// The same of a node that may not be open.
+    pub(super) fn is_written_unasked(&self, ino: Ino) -> bool {
+        self.table.is(ino, OpenNode::has_silent_writer) || self.silence.is_watched(ino)
+    }
+
     /// True when some mapping may outlive this process.
     pub(super) fn has_mappings(&self) -> bool {
         for ino in self.silence.watched() {

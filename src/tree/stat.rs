@@ -100,6 +100,11 @@ impl Tree {
         self.core.table.is(ino, OpenNode::has_writer) || self.core.silence.is_watched(ino)
     }
 
+    /// True when somebody may write the live file of a node without asking, or was able to a moment ago.
+    pub fn is_written_unasked(&self, ino: Ino) -> bool {
+        self.core.is_written_unasked(ino)
+    }
+
     /// True when the kernel was told of a node and did not forget it.
     pub fn is_referenced(&self, ino: Ino) -> bool {
         self.core.table.is_referenced(ino)

@@ -168,13 +168,13 @@ for i in range(20):
 os.pwrite(x, b"end", 0); print(open("log", "rb").read())
 for i in range(4):
     if os.fork() == 0:
-        h = os.open("many", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        h = os.open("appended", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         for n in range(50):
             os.write(h, (b"%d" % i) * 37)
         os._exit(0)
 for i in range(4):
     os.wait()
-lines = open("many", "rb").read(); print("appended by four", len(lines), all(len(set(lines[n:n + 37])) == 1 for n in range(0, len(lines), 37)))
+lines = open("appended", "rb").read(); print("appended by four", len(lines), all(len(set(lines[n:n + 37])) == 1 for n in range(0, len(lines), 37)))
 
 # What entries of a directory say of themselves.
 for entry in sorted(os.scandir("r"), key=lambda e: e.name):
