@@ -142,8 +142,11 @@ fn ask(inner: &Arc<Inner>, partial: &Partial, from: u64, to: u64) -> Result<bool
     };
     let (file, torn) = {
         let mut inside = partial.change();
+        let Some(file) = inside.file.clone() else {
+            return Ok(true);
+        };
         inside.busy += 1;
-        (inside.file.clone(), inside.is_unstable())
+        (file, inside.is_unstable())
     };
     if torn {
         clear(&file, from, to);
@@ -158,7 +161,7 @@ fn ask(inner: &Arc<Inner>, partial: &Partial, from: u64, to: u64) -> Result<bool
     let answer = inner.lower.read_part(&part, &file);
     let mut inside = partial.change();
     // Of this file or of an older one: then nobody counts its questions any more.
-    let same = Arc::ptr_eq(&inside.file, &file);
+    let same = inside.holds(&file);
     if same {
         inside.busy -= 1;
         inside.late |= matches!(answer, Err(LowerError::Link { .. }));
@@ -233,7 +236,7 @@ fn told(inner: &Inner, error: LowerError) -> FetchError {
 
 /// The node has bytes of its own by now: its parts serve nobody.
 fn end(inner: &Inner, partial: &Partial) -> Result<(), FetchError> {
-    partial.change().over = true;
+    partial.change().end();
     keeping::forget(inner, partial)
 }
 
@@ -252,7 +255,7 @@ pub(super) fn follow(inner: &Arc<Inner>, ino: Ino) -> Result<(), FetchError> {
         }
         inside.file.clone()
     };
-    begin_anew(inner, &partial, Some(&file))
+    begin_anew(inner, &partial, file.as_ref())
 }
 
 /// The server's file moved: base and the clean live node become what it is now, and its parts begin anew.
@@ -273,7 +276,7 @@ fn begin_anew(
     };
     let base = agreed(inner, &wanted, &seen, None)?;
     let mut inside = partial.change();
-    if before.is_some_and(|before| !Arc::ptr_eq(before, &inside.file)) || inside.over {
+    if before.is_some_and(|before| !inside.holds(before)) || inside.over {
         return Ok(());
     }
     let file = inner.partials.while_current(partial, || {
@@ -282,10 +285,10 @@ fn begin_anew(
         local(inner.tree.objects().new_part(partial.ino, base.stamp.size))
     });
     let Some(file) = file else {
-        inside.over = true;
+        inside.end();
         return Ok(());
     };
-    inside.file = Arc::new(file?);
+    inside.file = Some(Arc::new(file?));
     inside.base = base;
     inside.have = Ranges::default();
     inside.moved += 1;
@@ -317,7 +320,7 @@ pub(super) fn finish(inner: &Arc<Inner>, partial: &Partial) -> Result<(), FetchE
     };
     let Some(seen) = same(&partial.inside().base) else {
         let file = partial.inside().file.clone();
-        return begin_anew(inner, partial, Some(&file));
+        return begin_anew(inner, partial, file.as_ref());
     };
     let mut base = agreed(inner, &wanted, seen, None)?;
     let mut inside = partial.change();
@@ -331,7 +334,7 @@ pub(super) fn finish(inner: &Arc<Inner>, partial: &Partial) -> Result<(), FetchE
         .partials
         .while_current(partial, || place(inner, partial.ino, late, &base));
     // Also when it failed: the file of the parts is gone then, and who needs them asks anew.
-    inside.over = true;
+    inside.end();
     drop(inside);
     partial.ring();
     keeping::forget(inner, partial)?;

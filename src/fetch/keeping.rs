@@ -136,12 +136,15 @@ fn try_save(inner: &Inner, partial: &Partial) -> Result<(), FetchError> {
             stamp: inside.base.stamp,
             ranges: inside.have.stored(),
         };
-        (inside.file.clone(), stored)
+        let Some(file) = inside.file.clone() else {
+            return Ok(());
+        };
+        (file, stored)
     };
     local(inner.tree.objects().sync_part(partial.ino, &file))?;
     // Under the lock: a file that began anew meanwhile has another list.
     let inside = partial.inside();
-    if inside.over || !Arc::ptr_eq(&inside.file, &file) {
+    if inside.over || !inside.holds(&file) {
         return Ok(());
     }
     Ok(inner

@@ -47,7 +47,8 @@ pub(super) struct Partial {
 /// What parts are of, and which are here.
 pub(super) struct Inside {
     pub(super) base: BaseNode,
-    pub(super) file: Arc<File>,
+    /// Open for writing; nothing once it is over: the live file may have no writer of ours.
+    pub(super) file: Option<Arc<File>>,
     pub(super) have: Ranges,
     /// How often the server's file moved.
     pub(super) moved: u32,
@@ -66,6 +67,17 @@ impl Inside {
 
     pub(super) fn is_unstable(&self) -> bool {
         self.moved >= 2
+    }
+
+    /// True while `file` is the one parts come into.
+    pub(super) fn holds(&self, file: &Arc<File>) -> bool {
+        self.file.as_ref().is_some_and(|now| Arc::ptr_eq(now, file))
+    }
+
+    /// The tree is asked from now on.
+    pub(super) fn end(&mut self) {
+        self.over = true;
+        self.file = None;
     }
 
     pub(super) fn is_whole(&self) -> bool {
@@ -103,7 +115,7 @@ impl Partial {
             ino,
             inside: RwLock::new(Inside {
                 base,
-                file: Arc::new(file),
+                file: Some(Arc::new(file)),
                 have,
                 moved: 0,
                 busy: 0,
@@ -198,7 +210,10 @@ impl Partial {
             return Ok(Found::Missing);
         }
         // Under the lock: a file that begins anew must not be taken away in between.
-        let bytes = local(sys::read_at(&inside.file, offset, (end - offset) as usize))?;
+        let Some(file) = inside.file.as_ref().filter(|_| !inside.over) else {
+            return Ok(Found::Over);
+        };
+        let bytes = local(sys::read_at(file, offset, (end - offset) as usize))?;
         Ok(Found::Bytes(bytes))
     }
 

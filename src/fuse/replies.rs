@@ -80,8 +80,8 @@ pub(super) fn opened(reply: ReplyOpen, backings: &Backings, ino: Ino, result: Re
     let passed = result.and_then(|opened| Ok((opened, backings.find(ino, &opened, &open)?)));
     match passed {
         Ok((opened, Some(backing))) => {
-            let none = FopenFlags::empty();
-            reply.opened_passthrough(FileHandle(opened.handle), none, &backing);
+            let flags = quiet_flags(&opened);
+            reply.opened_passthrough(FileHandle(opened.handle), flags, &backing);
         }
         Ok((opened, None)) => reply.opened(FileHandle(opened.handle), open_flags(&opened)),
         Err(error) => reply.error(errno(&error)),
@@ -112,8 +112,14 @@ pub(super) fn refused_create(reply: ReplyCreate, error: &OverlayError) {
 }
 
 fn open_flags(opened: &Opened) -> FopenFlags {
-    if opened.keep_cache {
-        FopenFlags::FOPEN_KEEP_CACHE
+    let mut flags = quiet_flags(opened);
+    flags.set(FopenFlags::FOPEN_KEEP_CACHE, opened.keep_cache);
+    flags
+}
+
+fn quiet_flags(opened: &Opened) -> FopenFlags {
+    if opened.quiet {
+        FopenFlags::FOPEN_NOFLUSH
     } else {
         FopenFlags::empty()
     }

@@ -186,12 +186,12 @@ impl Shared {
             let Ok((request, file)) = job else {
                 return;
             };
-            self.answer(&request, file.as_ref());
+            self.answer(&request, file);
             self.free.fetch_add(1, Ordering::SeqCst);
         }
     }
 
-    fn answer(self: &Arc<Shared>, request: &Request, file: Option<&File>) {
+    fn answer(self: &Arc<Shared>, request: &Request, file: Option<File>) {
         self.hang(request.ask.call().word());
         let (shared, id, mut last) = (self.clone(), request.id, Instant::now());
         let beat = move || {
@@ -200,7 +200,9 @@ impl Shared {
                 shared.say(&Reply::Beat(id));
             }
         };
-        let answer = progress::with_sink(beat, || request.ask.perform(&self.lower, file));
+        let answer = progress::with_sink(beat, || request.ask.perform(&self.lower, file.as_ref()));
+        // Before the caller knows: it may go on to ask whether anybody still writes that file.
+        drop(file);
         self.say(&Reply::Answer(id, answer));
     }
 

@@ -30,6 +30,8 @@ pub struct Opened {
     pub keep_cache: bool,
     /// The kernel may read and write the live file without asking (see [`Overlay::backing`]).
     pub passthrough: bool,
+    /// Nothing is to be done when a descriptor of it is closed: the kernel need not ask.
+    pub quiet: bool,
 }
 
 /// The extended attribute that gives a program privileges; a write without privilege takes it away.
@@ -89,6 +91,7 @@ impl Overlay {
             handle: self.open.add(ino, Body::Live(file)),
             keep_cache,
             passthrough,
+            quiet: !how.write,
         })
     }
 

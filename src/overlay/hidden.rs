@@ -221,6 +221,7 @@ impl Overlay {
             handle: self.open.add(ino, body),
             keep_cache: false,
             passthrough: false,
+            quiet: true,
         })
     }
 

@@ -47,6 +47,7 @@ impl Overlay {
             handle: self.open.add(ino, Body::Part(file)),
             keep_cache: false,
             passthrough: false,
+            quiet: !write,
         })
     }
 
