@@ -6,7 +6,7 @@
 //! | floor | rooms |
 //! |---|---|
 //! | 0 | [`model`]: the words everybody uses |
-//! | 1 | [`sys`]: every system call |
+//! | 1 | [`sys`]: every system call; [`rules`]: what a person wants treated otherwise |
 //! | 2 | [`meta`] (SQLite), [`objects`] (sealed bytes), [`lower`] (the server's directory), [`merge`] (contents) |
 //! | 3 | [`link`]: can we reach the lower? |
 //! | 4 | [`tree`]: the live tree and the one door for change |
@@ -29,6 +29,7 @@ pub mod model;
 pub mod objects;
 pub mod overlay;
 pub mod reintegrate;
+pub mod rules;
 pub mod sys;
 pub mod tree;
 pub mod variants;

@@ -38,6 +38,7 @@ const HOMES: &[(&str, &str)] = &[
     ("reflink_copy", "sys"),
     ("blake3", "sys"),
     ("gix_merge", "merge"),
+    ("toml_edit", "rules"),
     ("gix_imara_diff", "merge"),
     ("clap", "cli"),
 ];

@@ -66,6 +66,10 @@ fn text(status: &Status) -> String {
         lines.push(format!("  stopped: {brake}"));
     }
     lines.push(waiting(status));
+    if status.local_only > 0 {
+        let many = count(status.local_only, "object");
+        lines.push(format!("  {many} kept on this host by a rule"));
+    }
     if status.conflicts > 0 {
         lines.push(format!(
             "  {} to decide        driftfs conflicts",

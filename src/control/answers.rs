@@ -59,6 +59,9 @@ pub struct Status {
     pub push: String,
     /// Directories whose names are not known here yet.
     pub unlisted: usize,
+    /// Objects a rule keeps on this host; they are not among the changes.
+    #[serde(default)]
+    pub local_only: usize,
     /// Directories that need not be looked at because the server's file system tells of changes in them.
     #[serde(default)]
     pub watched: usize,

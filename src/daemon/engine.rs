@@ -204,7 +204,10 @@ impl Engine {
         if self.stale_handles.swap(false, Ordering::AcqRel) {
             self.lower.renew();
         }
-        self.reintegrate.run(mode)
+        let done = self.reintegrate.run(mode);
+        // It may have held the whole tree in memory.
+        sys::give_memory_back();
+        done
     }
 
     /// The turn to merge, with the last merge that was done. One merge at a time.

@@ -3,6 +3,7 @@
 mod agent;
 mod approving;
 mod bell;
+mod config;
 mod deciding;
 mod dispatch;
 mod doctor;

@@ -13,7 +13,7 @@ use crate::control::{
 use crate::link::State;
 use crate::meta::Record;
 use crate::model::{ConflictKind, Ino, RelPath};
-use crate::reintegrate::changes::{Change, ChangeKind, changes};
+use crate::reintegrate::changes::{Change, ChangeKind, changes, staying};
 use crate::reintegrate::steps::{Action, Clash, Side, Step};
 use crate::sys;
 
@@ -54,6 +54,8 @@ pub(super) fn status(engine: &Engine) -> Result<Status, Refusal> {
         },
         push: engine.push.word().into(),
         unlisted,
+        local_only: staying(&engine.tree)
+            .map_err(|error| failed("the changes could not be counted", error))?,
         watched: engine.fetch.watched(),
     })
 }

@@ -13,7 +13,7 @@ use super::look::{self, Found};
 use super::options::{self, Options};
 use super::place::{self, Place};
 use super::running::Running;
-use super::{agent, deciding, dispatch, log, probing, pushing, workers};
+use super::{agent, config, deciding, dispatch, log, probing, pushing, workers};
 use crate::control;
 use crate::fetch::Fetch;
 use crate::fuse::{self, MountOptions};
@@ -173,6 +173,7 @@ fn open_engine(mounting: &Mounting, place: Place) -> Result<Engine, StartError> 
             error,
         )
     };
+    let rules = config::rules(&place.mount).map_err(StartError::Usage)?;
     let meta = Arc::new(Meta::open(&place.state).map_err(|error| opening(&error))?);
     meta.keep_in_memory(mounting.inode_cache as usize);
     belongs(&meta, &place)?;
@@ -185,7 +186,8 @@ fn open_engine(mounting: &Mounting, place: Place) -> Result<Engine, StartError> 
         .map_err(|error| opening(&error))?;
     gate.shut(forced);
     let lower = agent::client(&place, &meta, &gate).map_err(|error| opening(&error))?;
-    let tree = Arc::new(Tree::open(meta, objects).map_err(|error| opening(&error))?);
+    let tree = Tree::open(meta, objects).map_err(|error| opening(&error))?;
+    let tree = Arc::new(tree.ruled_by(rules));
     let timing = Timing {
         longest: mounting.probe,
         steady: Timing::default().steady.min(mounting.probe),

@@ -18,6 +18,7 @@ const LAST_PUSH: Duration = Duration::from_secs(4);
 /// Takes the mount away. The daemon ends when the kernel has let go of it, which is after the last close.
 pub(super) fn stop(engine: &Arc<Engine>) -> Said {
     last_push(engine);
+    engine.fetch.save_parts();
     let point = &engine.place.mount;
     let (said, busy) = match sys::unmount(point, false) {
         Ok(()) => ("unmounted".to_owned(), Vec::new()),

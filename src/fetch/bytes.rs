@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::flight::Job;
-use super::{FetchError, Inner, absorb, batch, next};
+use super::{FetchError, Inner, absorb, batch, filling, keeping, next, pace};
 use crate::lower::{Fetched, LowerError};
 use crate::meta::{BaseNode, Node};
-use crate::model::{Attrs, Bytes, Dirty, Ino, Kind, RelPath, Sameness};
+use crate::model::{Attrs, Bytes, Dirty, Hash, Ino, Kind, Observed, RelPath, Sameness};
 use crate::objects::Draft;
 use crate::tree::TreeError;
 
@@ -41,12 +41,25 @@ pub(super) fn fetch(inner: &Arc<Inner>, ino: Ino, deadline: Instant) -> Result<(
     }
 }
 
-fn row(inner: &Inner, ino: Ino) -> Result<Node, FetchError> {
+/// The same for a caller with something else to do when it takes longer: `None`, and the bytes go on coming.
+pub(super) fn fetch_briefly(
+    inner: &Arc<Inner>,
+    ino: Ino,
+    until: Instant,
+) -> Option<Result<(), FetchError>> {
+    let worker = inner.clone();
+    let flight = inner
+        .flights
+        .join(Job::Bytes(ino), move || bring(&worker, ino));
+    inner.flights.wait_briefly(&flight, until)
+}
+
+pub(super) fn row(inner: &Inner, ino: Ino) -> Result<Node, FetchError> {
     let node = inner.tree.meta().read(|rows| rows.node(ino))?;
     Ok(node.ok_or(TreeError::NotFound)?)
 }
 
-fn base_is_here(inner: &Inner, node: &Node) -> Result<bool, FetchError> {
+pub(super) fn base_is_here(inner: &Inner, node: &Node) -> Result<bool, FetchError> {
     let Some(bid) = node.bid else {
         return Ok(false);
     };
@@ -61,7 +74,7 @@ pub(super) struct Wanted {
     pub(super) path: RelPath,
 }
 
-fn wanted(inner: &Inner, ino: Ino) -> Result<Option<Wanted>, FetchError> {
+pub(super) fn wanted(inner: &Inner, ino: Ino) -> Result<Option<Wanted>, FetchError> {
     inner.tree.meta().read(|rows| {
         let node = rows.node(ino)?.ok_or(TreeError::NotFound)?;
         if node.bytes == Bytes::Here {
@@ -74,12 +87,17 @@ fn wanted(inner: &Inner, ino: Ino) -> Result<Option<Wanted>, FetchError> {
     })
 }
 
-fn bring(inner: &Inner, ino: Ino) -> Result<(), FetchError> {
+fn bring(inner: &Arc<Inner>, ino: Ino) -> Result<(), FetchError> {
     let Some(wanted) = wanted(inner, ino)? else {
         return Ok(());
     };
     if batch::alone(inner, &wanted)? {
         return Ok(());
+    }
+    if wanted.base.object.is_none()
+        && let Some(partial) = keeping::in_parts(inner, ino)?
+    {
+        return filling::complete(inner, &partial);
     }
     let mut base = wanted.base.clone();
     let draft = match base.object {
@@ -89,7 +107,7 @@ fn bring(inner: &Inner, ino: Ino) -> Result<(), FetchError> {
         }
         None => {
             let (draft, fetched) = read(inner, &wanted.path)?;
-            base = agreed(inner, &wanted, &fetched)?;
+            base = agreed(inner, &wanted, &fetched.seen, Some(fetched.hash))?;
             draft
         }
     };
@@ -103,6 +121,7 @@ fn bring(inner: &Inner, ino: Ino) -> Result<(), FetchError> {
 /// Reads a whole lower file into a draft.
 pub(super) fn read(inner: &Inner, path: &RelPath) -> Result<(Draft, Fetched), FetchError> {
     let draft = local(inner.tree.objects().draft())?;
+    let asked = Instant::now();
     let fetched = inner
         .lower
         .read(path, draft.file())
@@ -112,6 +131,7 @@ pub(super) fn read(inner: &Inner, path: &RelPath) -> Result<(Draft, Fetched), Fe
             }
             other => inner.told("reading", other),
         })?;
+    pace::learn(inner, fetched.seen.stamp.size, asked.elapsed());
     Ok((draft, fetched))
 }
 
@@ -130,24 +150,29 @@ pub(super) fn local<T>(result: std::io::Result<T>) -> Result<T, FetchError> {
 
 /// The base row the bytes just read belong to. When the server's file is not the one base knows, base and the clean live
 /// node first become what was read: with no bytes here nothing of ours can be lost by that.
-fn agreed(inner: &Inner, wanted: &Wanted, fetched: &Fetched) -> Result<BaseNode, FetchError> {
+pub(super) fn agreed(
+    inner: &Inner,
+    wanted: &Wanted,
+    seen: &Observed,
+    hash: Option<Hash>,
+) -> Result<BaseNode, FetchError> {
     let mask = inner.mask()?;
-    let seen = &fetched.seen;
     if seen.attrs.kind != Kind::File {
         inner.asked.want();
         return Err(FetchError::Gone);
     }
+    let same = wanted.base.stamp.compare(&seen.stamp, &mask);
     let mut base = BaseNode {
         stamp: seen.stamp,
-        hash: Some(fetched.hash),
+        // The old one only when these surely are the old bytes.
+        hash: hash.or(wanted.base.hash.filter(|_| same == Sameness::Same)),
         ..wanted.base.clone()
     };
-    let same = wanted.base.stamp.compare(&seen.stamp, &mask);
     if matches!(
         same,
         Sameness::Same | Sameness::Unverified | Sameness::Attributes
     ) && !absorb::attributes_differ(&wanted.base.attrs, &seen.attrs)
-        && known_hash_holds(wanted, fetched)
+        && known_hash_holds(wanted, hash)
         && (seen.xattrs.is_none()
             || seen.xattrs == wanted.base.xattrs
             || wanted.base.xattrs.is_none())
@@ -166,8 +191,11 @@ fn agreed(inner: &Inner, wanted: &Wanted, fetched: &Fetched) -> Result<BaseNode,
     take_changed(inner, wanted, base)
 }
 
-fn known_hash_holds(wanted: &Wanted, fetched: &Fetched) -> bool {
-    wanted.base.hash.is_none_or(|hash| hash == fetched.hash)
+fn known_hash_holds(wanted: &Wanted, hash: Option<Hash>) -> bool {
+    match (wanted.base.hash, hash) {
+        (Some(known), Some(hash)) => known == hash,
+        _ => true,
+    }
 }
 
 /// Makes the changed version the agreed one, unless base moved meanwhile. Gives the row it stored.

@@ -21,6 +21,8 @@ pub(super) enum Job {
     Refresh(Ino),
     /// The new bytes of a file whose old ones are here.
     Pull(Ino),
+    /// A piece of a large file, by its number.
+    Piece(Ino, u64),
     /// Small files that somebody may ask for soon; each batch has a number of its own.
     Ahead(u64),
 }
@@ -117,6 +119,24 @@ impl Flights {
         flight: &Flight,
         deadline: Instant,
     ) -> Option<Result<(), FetchError>> {
+        self.wait_until(flight, deadline, true)
+    }
+
+    /// The same for a caller whose short patience says nothing about the lower.
+    pub(super) fn wait_briefly(
+        &self,
+        flight: &Flight,
+        deadline: Instant,
+    ) -> Option<Result<(), FetchError>> {
+        self.wait_until(flight, deadline, false)
+    }
+
+    fn wait_until(
+        &self,
+        flight: &Flight,
+        deadline: Instant,
+        telling: bool,
+    ) -> Option<Result<(), FetchError>> {
         let mut state = lock(&flight.state);
         loop {
             if let Some(result) = &state.result {
@@ -124,7 +144,7 @@ impl Flights {
             }
             let now = Instant::now();
             if now >= deadline {
-                if !std::mem::replace(&mut state.overdue, true) {
+                if telling && !std::mem::replace(&mut state.overdue, true) {
                     self.shared.overdue.fetch_add(1, Ordering::Relaxed);
                 }
                 return None;

@@ -13,13 +13,18 @@ mod asked;
 mod batch;
 mod bytes;
 mod elsewhere;
+mod filling;
 mod flight;
 mod follow;
 mod hold;
+mod keeping;
 mod known;
 mod names;
 mod next;
+mod pace;
+mod partial;
 mod pull;
+mod ranges;
 mod refresh;
 mod stale;
 mod taking;
@@ -39,6 +44,7 @@ use crate::tree::{Tree, TreeError};
 pub use elsewhere::Seat;
 pub use hold::Hold;
 pub use known::{is_known, same_identity};
+pub use partial::{Part, PartRead};
 pub use stale::Stale;
 pub use walk::Walked;
 
@@ -83,6 +89,8 @@ struct Inner {
     stale: stale::Queue,
     asked: asked::Asked,
     ahead: ahead::Ahead,
+    partials: partial::Partials,
+    pace: pace::Pace,
     elsewhere: elsewhere::Elsewhere,
     holds: Arc<hold::Holds>,
     watching: watching::Watching,
@@ -102,6 +110,8 @@ impl Fetch {
             stale: stale::Queue::default(),
             asked: asked::Asked::default(),
             ahead: ahead::Ahead::default(),
+            partials: partial::Partials::default(),
+            pace: pace::Pace::default(),
             elsewhere: elsewhere::Elsewhere::default(),
             holds: Arc::default(),
             watching: watching::Watching::default(),
@@ -109,6 +119,7 @@ impl Fetch {
             problems: Mutex::new(Vec::new()),
         };
         pull::drop_left_over(&inner.tree);
+        keeping::tidy(&inner);
         Fetch {
             inner: Arc::new(inner),
         }
@@ -122,6 +133,28 @@ impl Fetch {
     /// Makes sure that the bytes of a file are here.
     pub fn bytes(&self, ino: Ino, deadline: Instant) -> Result<(), FetchError> {
         bytes::fetch(&self.inner, ino, deadline)
+    }
+
+    /// Makes sure that a file can be opened: all of a small one is here afterwards, or of one that comes in a moment; of
+    /// a large one the first piece.
+    pub fn begin(&self, ino: Ino, deadline: Instant) -> Result<(), FetchError> {
+        keeping::begin(&self.inner, ino, deadline)
+    }
+
+    /// Opens a file of which only parts are here, after [`Fetch::begin`], or without the server what is left of an
+    /// earlier time.
+    pub fn open_part(&self, ino: Ino) -> Option<Part> {
+        keeping::open(&self.inner, ino)
+    }
+
+    /// Brings a part of an open file that is not here.
+    pub fn piece(&self, ino: Ino, at: (u64, u64), deadline: Instant) -> Result<(), FetchError> {
+        filling::piece(&self.inner, ino, at, deadline)
+    }
+
+    /// Stores which parts of large files are here: before an orderly end.
+    pub fn save_parts(&self) {
+        keeping::save_all(&self.inner);
     }
 
     /// True while nothing is asked of the server.

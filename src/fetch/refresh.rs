@@ -9,7 +9,7 @@ use super::flight::{Flight, Job};
 use super::names::directory;
 use super::pull::{self, Pull};
 use super::taking::{Taken, take};
-use super::{FetchError, Inner, lock};
+use super::{FetchError, Inner, Stale, filling, lock};
 use crate::meta::BaseNode;
 use crate::model::{Bid, Ino, Kind, Listing, Mask, Name, Observed, RelPath, Sameness};
 
@@ -174,6 +174,11 @@ fn look(inner: &Arc<Inner>, dir: Ino) -> Result<bool, FetchError> {
         take(inner, dir, &before, &listing, mask)?
     };
     inner.looked.note(dir, started, inner.link.fresh_for());
+    for stale in &taken.stale {
+        if let Stale::Node(ino) = stale {
+            filling::follow(inner, *ino)?;
+        }
+    }
     inner.stale.push(taken.stale);
     bring(inner, dir, taken.pulls)?;
     if let Some(placed) = placed.filter(|_| taken.complete) {

@@ -276,11 +276,14 @@ impl Filesystem for Adaptor {
     }
 
     fn read(
-        &self, request: &Request, _ino: INodeNo, fh: FileHandle, offset: u64, size: u32, _flags: OpenFlags,
+        &self, request: &Request, _ino: INodeNo, fh: FileHandle, offset: u64, size: u32, flags: OpenFlags,
         _lock_owner: Option<LockOwner>, reply: ReplyData,
     ) {
-        let result = self.now(request, |o, c| o.read(c, fh.0, offset, size as usize));
-        replies::bytes(reply, result);
+        self.waits.run(
+            open_call(request, flags.0),
+            move |o, c| o.read(c, fh.0, offset, size as usize),
+            move |result| replies::bytes(reply, result),
+        );
     }
 
     fn write(
@@ -291,8 +294,19 @@ impl Filesystem for Adaptor {
         let from_pages = write_flags.contains(WriteFlags::FUSE_WRITE_CACHE);
         let append = flags.0 & f::O_APPEND != 0 && !from_pages;
         let kill = write_flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID);
-        let result = self.now(request, |o, c| o.write(c, fh.0, offset, data, append, kill));
-        replies::written(reply, result.map(|count| count as u64));
+        let call = open_call(request, flags.0);
+        match guarded(|| self.overlay.write(&call, fh.0, offset, data, append, kill)) {
+            // Only one that has to wait is worth a copy of its data.
+            Err(OverlayError::Wait(_)) => {
+                let data = data.to_vec();
+                self.waits.run(
+                    call,
+                    move |o, c| o.write(c, fh.0, offset, &data, append, kill),
+                    move |result| replies::written(reply, result.map(|count| count as u64)),
+                );
+            }
+            done => replies::written(reply, done.map(|count| count as u64)),
+        }
     }
 
     fn flush(&self, request: &Request, _ino: INodeNo, fh: FileHandle, _lock_owner: LockOwner, reply: ReplyEmpty) {
@@ -427,8 +441,11 @@ impl Filesystem for Adaptor {
         &self, request: &Request, _ino: INodeNo, fh: FileHandle, offset: u64, length: u64, mode: i32,
         reply: ReplyEmpty,
     ) {
-        let result = self.now(request, |o, c| o.allocate(c, fh.0, offset, length, mode));
-        replies::done(reply, result);
+        self.waits.run(
+            call(request),
+            move |o, c| o.allocate(c, fh.0, offset, length, mode),
+            move |result| replies::done(reply, result),
+        );
     }
 
     fn lseek(
@@ -450,7 +467,11 @@ impl Filesystem for Adaptor {
         fh_out: FileHandle, offset_out: u64, len: u64, _flags: CopyFileRangeFlags, reply: ReplyWrite,
     ) {
         let (from, to) = ((fh_in.0, offset_in), (fh_out.0, offset_out));
-        replies::written(reply, self.now(request, |o, c| o.copy(c, from, to, len)));
+        self.waits.run(
+            call(request),
+            move |o, c| o.copy(c, from, to, len),
+            move |result| replies::written(reply, result),
+        );
     }
 }
 

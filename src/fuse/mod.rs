@@ -6,6 +6,8 @@ mod convert;
 mod errno;
 mod notify;
 mod parked;
+#[cfg(test)]
+mod patience_test;
 mod replies;
 mod session;
 mod telling;

@@ -1,6 +1,7 @@
 //! One operation that waits, with its reply.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -110,14 +111,34 @@ pub(super) struct Waiting<S> {
     pub(super) need: Option<Need>,
     /// When it was parked.
     pub(super) since: Instant,
+    /// How long its caller is kept waiting whatever happens, in milliseconds: what the most patient of its needs asks for.
+    pub(super) patience: Arc<AtomicU64>,
+}
+
+impl<S> Waiting<S> {
     /// When its caller is answered whatever happens.
-    pub(super) deadline: Instant,
+    pub(super) fn deadline(&self) -> Instant {
+        self.since + Duration::from_millis(self.patience.load(Ordering::Relaxed))
+    }
+
+    /// It needs something else now. A look that took its second must not leave nothing for contents.
+    pub(super) fn now_needs(&mut self, need: Need, patience: Duration) {
+        self.need = Some(need);
+        self.extend(patience);
+    }
+
+    /// Waits so long in all; false when it does already.
+    pub(super) fn extend(&self, patience: Duration) -> bool {
+        let patience = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+        self.patience.fetch_max(patience, Ordering::Relaxed) < patience
+    }
 }
 
 impl<S> Clone for Waiting<S> {
     fn clone(&self) -> Waiting<S> {
         Waiting {
             parked: Arc::clone(&self.parked),
+            patience: Arc::clone(&self.patience),
             ..*self
         }
     }

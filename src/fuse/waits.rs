@@ -7,6 +7,7 @@
 //! caller is told that it did not.
 
 use std::collections::VecDeque;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use super::parked::{Operation, Serves, Waiting, guarded, lock};
 use crate::overlay::{Call, Need, Overlay, OverlayError, Result, given_up};
 use crate::sys;
 
-/// Threads that wait at the same time, for names, for contents and for pushes each.
+/// Threads that wait at the same time, for names, contents, parts of contents and pushes each.
 const THREADS: usize = 8;
 /// How often waiting callers are looked at.
 const TICK: Duration = Duration::from_millis(100);
@@ -29,20 +30,26 @@ enum Lane {
     Names = 0,
     Bytes = 1,
     Other = 2,
+    /// Reads of large files must not stand behind those who wait for whole ones.
+    Pieces = 3,
 }
+
+/// So many lanes there are.
+const LANES: usize = 4;
 
 fn lane(need: Option<Need>) -> Lane {
     match need {
         Some(Need::Look(_) | Need::Names(_)) => Lane::Names,
-        Some(Need::Bytes(_)) => Lane::Bytes,
+        Some(Need::Bytes(_) | Need::Begin(_)) => Lane::Bytes,
+        Some(Need::Piece(..)) => Lane::Pieces,
         Some(Need::Push(_)) | None => Lane::Other,
     }
 }
 
 struct State<S> {
-    queues: [VecDeque<Waiting<S>>; 3],
-    threads: [usize; 3],
-    idle: [usize; 3],
+    queues: [VecDeque<Waiting<S>>; LANES],
+    threads: [usize; LANES],
+    idle: [usize; LANES],
     /// Every parked operation, for the watcher.
     parked: Vec<Waiting<S>>,
     watching: bool,
@@ -57,7 +64,7 @@ pub(super) struct Waits<S: Serves = Overlay> {
 struct Shared<S> {
     server: Arc<S>,
     state: Mutex<State<S>>,
-    work: [Condvar; 3],
+    work: [Condvar; LANES],
     tick: Condvar,
 }
 
@@ -68,8 +75,8 @@ impl<S: Serves> Waits<S> {
             server,
             state: Mutex::new(State {
                 queues: Default::default(),
-                threads: [0; 3],
-                idle: [0; 3],
+                threads: [0; LANES],
+                idle: [0; LANES],
                 parked: Vec::new(),
                 watching: false,
                 stopped: false,
@@ -118,7 +125,7 @@ impl<S: Serves> Waits<S> {
             call,
             need,
             since: now,
-            deadline: now + patience,
+            patience: Arc::new(AtomicU64::new(patience.as_millis() as u64)),
         };
         enqueue(&self.shared, waiting);
     }
@@ -215,17 +222,18 @@ fn next<S>(shared: &Shared<S>, at: usize) -> Option<Waiting<S>> {
 /// Gets what the operation needs and runs it, until it is answered or its time is up.
 fn work_off<S: Serves>(server: &S, mut waiting: Waiting<S>) {
     while !waiting.parked.is_answered() {
-        if Instant::now() >= waiting.deadline {
+        let deadline = waiting.deadline();
+        if Instant::now() >= deadline {
             return expire(server, &waiting);
         }
         if let Some(need) = waiting.need
-            && let Err(error) = server.satisfy(need, &mut waiting.call, waiting.deadline)
+            && let Err(error) = server.satisfy(need, &mut waiting.call, deadline)
         {
             return waiting.parked.refuse(error);
         }
         match waiting.parked.run(server, &waiting.call) {
             Ok(()) => return,
-            Err(need) => waiting.need = Some(need),
+            Err(need) => waiting.now_needs(need, server.patience(need)),
         }
     }
 }
@@ -253,10 +261,13 @@ fn watch<S: Serves>(shared: &Arc<Shared<S>>) {
 }
 
 /// Answers a caller that waits for too long or that got a signal.
-fn look_after<S>(server: &S, waiting: &Waiting<S>) {
+fn look_after<S: Serves>(server: &S, waiting: &Waiting<S>) {
     let now = Instant::now();
-    if now >= waiting.deadline {
-        return expire(server, waiting);
+    if now >= waiting.deadline() {
+        return match waiting.need {
+            Some(Need::Look(_)) => look_over(server, waiting),
+            _ => expire(server, waiting),
+        };
     }
     if now.duration_since(waiting.since) >= YOUNG && sys::is_signalled(waiting.call.who.pid) {
         match waiting.need {
@@ -264,6 +275,19 @@ fn look_after<S>(server: &S, waiting: &Waiting<S>) {
             Some(Need::Push(_)) => expire(server, waiting),
             _ => waiting.parked.refuse(OverlayError::Interrupted),
         }
+    }
+}
+
+/// The time for a look is up: memory answers. What memory does not have is worth the wait that goes with it.
+fn look_over<S: Serves>(server: &S, waiting: &Waiting<S>) {
+    let looked = Call {
+        looked: true,
+        ..waiting.call
+    };
+    if let Err(need) = waiting.parked.run(server, &looked)
+        && !waiting.extend(server.patience(need))
+    {
+        expire(server, waiting);
     }
 }
 

@@ -203,6 +203,28 @@ pub struct Packed {
     pub at: u64,
 }
 
+/// A part of a file that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartOf {
+    /// The file.
+    pub path: RelPath,
+    /// Where the part begins.
+    pub at: u64,
+    /// Its length; what lies past the end of the file is not there.
+    pub len: u64,
+    /// Taken also when the file is written meanwhile.
+    pub torn: bool,
+}
+
+/// What a part of a file is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// The file before and after reading.
+    pub seen: Observed,
+    /// Bytes that were moved; those of holes are not.
+    pub moved: u64,
+}
+
 /// What an attempt directory holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptState {
@@ -281,6 +303,16 @@ pub trait Lower: Send + Sync {
         let _ = (names, most, into);
         Err(LowerError::Refused {
             what: format!("read many files of {dir} at once"),
+            errno: crate::sys::errno::EOPNOTSUPP,
+            why: "not known here".into(),
+        })
+    }
+    /// Copies a part of a file to the same place in `into`, stamps compared before and after. Holes are skipped: `into`
+    /// must have nothing there.
+    fn read_part(&self, part: &PartOf, into: &File) -> Answer<Part> {
+        let _ = into;
+        Err(LowerError::Refused {
+            what: format!("read a part of {}", part.path),
             errno: crate::sys::errno::EOPNOTSUPP,
             why: "not known here".into(),
         })

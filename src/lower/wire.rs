@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Answer, Attempt, AttemptState, Done, Events, Expect, Fetched, Lower, LowerError, New, Packed,
-    Probe, SetAttrs, Slot, Watch, Watched,
+    Part, PartOf, Probe, SetAttrs, Slot, Watch, Watched,
 };
 use crate::model::{Listing, Name, Observed, RelPath};
 
@@ -89,6 +89,7 @@ pub(super) enum Ask {
         names: Vec<Name>,
         most: u64,
     },
+    ReadPart(PartOf),
     Begin(Attempt),
     Stage {
         attempt: Attempt,
@@ -140,6 +141,7 @@ pub(super) enum Told {
     Look(Option<Observed>),
     Fetched(Fetched),
     Packed(Vec<Answer<Packed>>),
+    Part(Box<Part>),
     Done(Done),
     Observed(Observed),
     State(AttemptState),
@@ -171,7 +173,7 @@ impl Ask {
             Ask::List { .. } => Call::List,
             Ask::Look { .. } => Call::Look,
             Ask::Read { .. } => Call::Read,
-            Ask::ReadMany { .. } => Call::Read,
+            Ask::ReadMany { .. } | Ask::ReadPart(_) => Call::Read,
             Ask::Begin(_) => Call::Begin,
             Ask::Stage { .. } => Call::Stage,
             Ask::Publish { .. } => Call::Publish,
@@ -197,6 +199,14 @@ impl Ask {
             | Ask::Take { from: path, .. }
             | Ask::Link { from: path, .. }
             | Ask::Set { path, .. } => format!("{word} {path}"),
+            Ask::ReadPart(part) => {
+                format!(
+                    "{word} {} [{}, {})",
+                    part.path,
+                    part.at,
+                    part.at.saturating_add(part.len)
+                )
+            }
             Ask::ReadMany { dir, names, .. } => match names.first() {
                 Some(first) => format!("{word} {}", dir.join(first)),
                 None => word.to_string(),
@@ -217,6 +227,12 @@ impl Ask {
             },
             Ask::ReadMany { dir, names, most } => match file {
                 Some(into) => lower.read_many(dir, names, *most, into).map(Told::Packed),
+                None => Err(confused("no file came with a read")),
+            },
+            Ask::ReadPart(part) => match file {
+                Some(into) => lower
+                    .read_part(part, into)
+                    .map(|part| Told::Part(Box::new(part))),
                 None => Err(confused("no file came with a read")),
             },
             Ask::Begin(attempt) => lower.begin(*attempt).map(|()| Told::Nothing),
@@ -312,6 +328,11 @@ impl<T: Asked> Lower for T {
         let (dir, names) = (dir.clone(), names.to_vec());
         let ask = Ask::ReadMany { dir, names, most };
         expect_told!(self.ask(ask, Some(into)), Told::Packed(packed) => packed)
+    }
+
+    fn read_part(&self, part: &PartOf, into: &File) -> Answer<Part> {
+        let ask = Ask::ReadPart(part.clone());
+        expect_told!(self.ask(ask, Some(into)), Told::Part(part) => *part)
     }
 
     fn begin(&self, attempt: Attempt) -> Answer<()> {

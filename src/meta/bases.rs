@@ -102,8 +102,9 @@ impl WriteTxn<'_> {
         let with = [bid.0 as i64];
         self.run(what, "DELETE FROM base_entry WHERE bid = ?1", with)?;
         // Not a change snapshots must remember: what a node descended from is no part of what they show.
+        let nodes = self.nodes_of(bid)?;
         self.run(what, "UPDATE node SET bid = NULL WHERE bid = ?1", with)?;
-        self.note(|pending| pending.orphan(bid.0));
+        self.note(|pending| pending.orphan(&nodes));
         self.run(what, "DELETE FROM base_node WHERE bid = ?1", with)
             .map(|_| ())
     }

@@ -53,6 +53,22 @@ fn a_new_database_is_sound_and_opens_again() {
 }
 
 #[test]
+fn a_database_of_the_first_format_is_taken_to_the_newest() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(&dir));
+    let db = rusqlite::Connection::open(dir.path().join("meta.db")).unwrap();
+    db.execute_batch("DROP TABLE partial; PRAGMA user_version = 1")
+        .unwrap();
+    drop(db);
+    let meta = open(&dir);
+    let none = read(&meta, |rows| rows.partials());
+    assert_eq!(none, []);
+    drop(meta);
+    // And once is enough.
+    assert_eq!(read(&open(&dir), |rows| rows.partial(Ino(7))), None);
+}
+
+#[test]
 fn a_newer_format_and_a_foreign_file_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     drop(open(&dir));

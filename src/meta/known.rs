@@ -1,6 +1,6 @@
 //! What is known without asking the database, and what is kept of its answers.
 
-use super::cache::{Cache, Ent, Known, Pending, Read, Row};
+use super::cache::{Cache, Known, Pending, Read, fits};
 use super::open::MetaError;
 use super::rows::{Entry, Node, Rows};
 use crate::model::{Cookie, Ino, Name};
@@ -35,8 +35,9 @@ impl Rows<'_> {
         let known = self.known(ours, |cache| cache.node(ino));
         match (known, self.pending) {
             (Known::Is(Some(mut node)), Some(pending)) => {
-                let orphaned = |bid: &crate::model::Bid| pending.borrow().is_orphaned(*bid, ino);
-                node.bid = node.bid.filter(|bid| !orphaned(bid));
+                if pending.borrow().is_orphaned(ino) {
+                    node.bid = None;
+                }
                 Known::Is(Some(node))
             }
             (known, _) => known,
@@ -125,18 +126,15 @@ impl Rows<'_> {
         let Some(cache) = self.cache else {
             return Ok(false);
         };
-        let (mut names, mut rows) = (Vec::new(), Vec::new());
+        let (mut names, mut nodes) = (Vec::new(), Vec::new());
         for (entry, node) in self.children(parent, most + 1)? {
-            let Some(ent) = Ent::new(&entry) else {
-                return Ok(false);
-            };
-            names.push(ent);
-            rows.extend(node.and_then(|node| Row::pack(&node, node.since)));
+            names.push(entry);
+            nodes.extend(node);
         }
-        if names.len() > most {
+        if names.len() > most || !names.iter().all(fits) {
             return Ok(false);
         }
-        cache.keep_dir(parent, names, rows);
+        cache.keep_dir(parent, names, &nodes);
         Ok(true)
     }
 

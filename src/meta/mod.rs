@@ -17,6 +17,7 @@ mod intents;
 mod known;
 mod nodes;
 mod open;
+mod partial;
 mod paths;
 mod records;
 mod rows;
@@ -33,5 +34,6 @@ mod history_test;
 
 pub use cache::Changed;
 pub use open::{Meta, MetaError};
+pub use partial::Partial;
 pub use rows::{BaseNode, Conflict, Entry, Intent, Node, Record, Rows, Sealed, View};
 pub use txn::WriteTxn;

@@ -356,6 +356,7 @@ fn prepare(db: &mut Connection) -> Result<(), MetaError> {
     if (id, version, tables) == (0, 0, 0) {
         let txn = db.transaction().map_err(sql("make its tables"))?;
         txn.execute_batch(schema::TABLES)
+            .and_then(|()| txn.execute_batch(&schema::STEPS.concat()))
             .and_then(|()| txn.pragma_update(None, "application_id", schema::APPLICATION_ID))
             .and_then(|()| txn.pragma_update(None, "user_version", schema::VERSION))
             .map_err(sql("make its tables"))?;
@@ -367,13 +368,27 @@ fn prepare(db: &mut Connection) -> Result<(), MetaError> {
             why: "the file was not written by driftfs".to_owned(),
         });
     }
-    if version != schema::VERSION {
+    if !(1..=schema::VERSION).contains(&version) {
         return Err(MetaError::Version {
             found: version,
             known: schema::VERSION,
         });
     }
-    Ok(())
+    migrate(db, version)
+}
+
+/// Takes an older format to the newest, step by step in one transaction.
+fn migrate(db: &mut Connection, version: i64) -> Result<(), MetaError> {
+    let what = "be taken to the newest format";
+    let steps = &schema::STEPS[(version - 1) as usize..];
+    if steps.is_empty() {
+        return Ok(());
+    }
+    let txn = db.transaction().map_err(sql(what))?;
+    txn.execute_batch(&steps.concat())
+        .and_then(|()| txn.pragma_update(None, "user_version", schema::VERSION))
+        .map_err(sql(what))?;
+    txn.commit().map_err(sql(what))
 }
 
 /// Opens the log, and makes sure that the names of both files are on disk.

@@ -45,6 +45,16 @@ impl Drop for Draft {
 }
 
 impl Objects {
+    /// The file of a node's parts as a draft: placed or removed, it is no part any more.
+    pub fn part_as_draft(&self, ino: crate::model::Ino) -> io::Result<Draft> {
+        let path = places::path(places::PART, ino.0);
+        Ok(Draft {
+            file: sys::open_at(&self.root, &path, true)?,
+            root: self.root.clone(),
+            path: Some(path),
+        })
+    }
+
     /// An empty draft.
     pub fn draft(&self) -> io::Result<Draft> {
         let number = self.drafts.fetch_add(1, Ordering::Relaxed);

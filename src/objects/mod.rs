@@ -1,4 +1,5 @@
-//! Where the sealed bytes are: immutable local copies in `sealed/xx/<id>`, drafts on their way there, live files in
+//! Where the sealed bytes are: immutable local copies in `sealed/xx/<id>`, drafts on their way there, parts of files in
+//! `part/xx/<ino>`, live files in
 //! `live/xx/<ino>`. Rows are `meta`'s business; this room moves files. Everything is relative to the state directory.
 //!
 //! `xx` is the low byte of the number as two hex digits, the number itself is decimal. Order of things: a file is in
@@ -6,6 +7,7 @@
 
 mod draft;
 mod live;
+mod part;
 mod places;
 mod sealed;
 mod small;
@@ -37,13 +39,18 @@ pub struct Abilities {
     pub reflink: bool,
     /// It tells by a lease whether somebody writes a file.
     pub lease: bool,
+    /// A store through a mapping moves the time of its file, as on any disk; in memory it does not.
+    pub mapped_times: bool,
 }
 
+/// Types of file systems in memory (`linux/magic.h`).
+const IN_MEMORY: [i64; 2] = [0x0102_1994, 0x8584_58f6];
+
 impl Objects {
-    /// Opens (and makes) `live/`, `sealed/` and `draft/` beneath `dir`; what `draft/` holds is removed.
+    /// Opens (and makes) `live/`, `sealed/`, `part/` and `draft/` beneath `dir`; what `draft/` holds is removed.
     pub fn open(dir: &Path) -> io::Result<Objects> {
         let root = sys::open_dir(dir)?;
-        for place in [places::LIVE, places::SEALED] {
+        for place in [places::LIVE, places::SEALED, places::PART] {
             places::make(&root, place)?;
         }
         draft::clear(&root)?;
@@ -75,6 +82,19 @@ impl Objects {
         Ok(within(here, &sys::disk_space_of(image)?, taken))
     }
 
+    /// True when everything the kernel may write unseen has its room: a file system in an image takes writes that the disk around
+    /// it can no longer keep, and says so too late, unless that disk could take the whole image.
+    pub fn refuses_in_time(&self) -> io::Result<bool> {
+        let Some(image) = &self.image else {
+            return Ok(true);
+        };
+        let stat = sys::stat_of(image)?;
+        let around = sys::disk_space_of(image)?;
+        let missing = stat.size.saturating_sub(stat.blocks * 512);
+        let free = around.bavail.saturating_mul(u64::from(around.bsize));
+        Ok(free >= missing.saturating_add(AROUND))
+    }
+
     /// Tells that the files are in the file system in `image`, which takes its room from another one as it is filled.
     #[must_use]
     pub fn within(mut self, image: File) -> Objects {
@@ -94,6 +114,7 @@ impl Objects {
             reflink: sys::reflink(from.file(), to.file()).is_ok(),
             // Refused, as it is our own writer; a file system without leases fails.
             lease: sys::read_lease(from.file()).is_ok(),
+            mapped_times: !IN_MEMORY.contains(&sys::statfs_of(from.file())?.fs_type),
         })
     }
 

@@ -8,6 +8,7 @@ use crate::sys;
 
 pub(super) const LIVE: &str = "live";
 pub(super) const SEALED: &str = "sealed";
+pub(super) const PART: &str = "part";
 pub(super) const DRAFT: &str = "draft";
 
 /// Makes a place with its 256 directories. They are made in order, so the last one tells that all are there.

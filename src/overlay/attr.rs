@@ -19,6 +19,11 @@ impl Overlay {
     /// Sets attributes. A change of size by a user without privilege takes set-id bits away.
     pub fn setattr(&self, call: &Call, ino: Ino, set: &SetAttrs) -> Result<Stat> {
         self.check_live(ino)?;
+        if *set == SetAttrs::default() {
+            // So the kernel tells, before a write without privilege, that set-id bits have to go. They would go with the
+            // write; but the kernel keeps what is answered here, and asks no more for the mode.
+            self.strip_set_id(ino, call.who)?;
+        }
         let kill = set.size.is_some() && call.who.uid != 0;
         let seen = self
             .tree

@@ -57,10 +57,13 @@ impl Overlay {
             truncate: how.truncate,
             passthrough: self.passthrough.load(Ordering::Relaxed),
         };
-        let handle = self
-            .tree
-            .open_with(ino, wanted, call.who)
-            .map_err(|error| self.missing(call, error))?;
+        let handle = match self.tree.open_with(ino, wanted, call.who) {
+            Err(error @ TreeError::NoBytes(_)) => {
+                let parts = self.open_in_parts(call, ino, how.write);
+                return parts.ok_or_else(|| self.missing_to_open(call, error));
+            }
+            opened => opened.map_err(|error| self.missing(call, error))?,
+        };
         if how.truncate {
             // The kernel leaves this to us when truncation comes with the open.
             self.strip_set_id(ino, call.who)?;
@@ -106,11 +109,13 @@ impl Overlay {
 
     /// Reads up to `len` bytes at `offset`; fewer at the end.
     pub fn read(&self, call: &Call, handle: u64, offset: u64, len: usize) -> Result<Vec<u8>> {
-        match &self.open.get(handle)?.body {
+        let open = self.open.get(handle)?;
+        match &open.body {
             Body::Live(file) => self
                 .tree
                 .read(&file.handle, offset, len)
                 .map_err(|error| self.missing(call, error)),
+            Body::Part(file) => self.read_in_parts(call, &open, file, (offset, len)),
             Body::Stored(file) => read_stored(file, offset, len),
             Body::Text(text) => Ok(piece(text, offset, len).to_vec()),
             Body::Listing(_) => Err(TreeError::IsDir.into()),
@@ -128,7 +133,7 @@ impl Overlay {
         kill: bool,
     ) -> Result<usize> {
         let open = self.open.get(handle)?;
-        let file = open.live()?;
+        let file = self.live_of(call, &open)?;
         if kill && file.has_caps.swap(false, Ordering::Relaxed) {
             match self.tree.remove_xattr(open.ino, CAPS, call.who) {
                 Ok(()) | Err(TreeError::NoAttribute) => {}
@@ -152,7 +157,7 @@ impl Overlay {
         mode: i32,
     ) -> Result<()> {
         let open = self.open.get(handle)?;
-        let file = open.live()?;
+        let file = self.live_of(call, &open)?;
         file.wrote.store(true, Ordering::Release);
         self.tree
             .allocate(&file.handle, offset, len, mode, call.who)
@@ -163,14 +168,15 @@ impl Overlay {
     /// SEEK_DATA and SEEK_HOLE.
     pub fn seek(&self, handle: u64, offset: u64, what: Seek) -> Result<u64> {
         let open = self.open.get(handle)?;
-        let found = match &open.body {
-            Body::Live(file) => self.tree.seek(&file.handle, offset, what)?,
-            // All data up to the end, and a hole there: always allowed, and a version is small change.
-            Body::Stored(_) | Body::Text(_) | Body::Listing(_) => {
-                let size = self.getattr_shown(open.ino)?.attrs.size;
-                let there = if what == Seek::Data { offset } else { size };
-                (offset < size).then_some(there)
-            }
+        // All data up to the end, and a hole there: always allowed.
+        let plain = |size: u64| {
+            let there = if what == Seek::Data { offset } else { size };
+            (offset < size).then_some(there)
+        };
+        let found = match (&open.body, open.live()) {
+            (_, Ok(file)) => self.tree.seek(&file.handle, offset, what)?,
+            (Body::Part(file), Err(_)) => plain(file.size()),
+            _ => plain(self.getattr_shown(open.ino)?.attrs.size),
         };
         found.ok_or(OverlayError::PastEnd)
     }
@@ -179,10 +185,14 @@ impl Overlay {
     pub fn copy(&self, call: &Call, from: (u64, u64), to: (u64, u64), len: u64) -> Result<u64> {
         let (source, target) = (self.open.get(from.0)?, self.open.get(to.0)?);
         let ino = target.ino;
-        let (source, target) = match (source.live(), target.live()) {
+        let (source, target) = match (source.live(), self.live_of(call, &target)) {
             (Ok(source), Ok(target)) => (source, target),
             // The kernel then copies by reading and writing.
-            (Err(_), Ok(_)) => return Err(OverlayError::Unsupported("copying from a version")),
+            (Err(_), Ok(_)) => {
+                return Err(OverlayError::Unsupported(
+                    "copying from a version or from parts",
+                ));
+            }
             (_, Err(error)) => return Err(error),
         };
         target.wrote.store(true, Ordering::Release);

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::hidden::Shown;
+use super::part::PartFile;
 use super::{DirItem, OverlayError, Result, Stat};
 use crate::model::{Ino, Time};
 use crate::tree::Handle;
@@ -17,6 +18,8 @@ pub(super) type Listing = Vec<(DirItem, Shown)>;
 pub(super) enum Body {
     /// A live file.
     Live(LiveFile),
+    /// A live file that was opened while only parts of it were here.
+    Part(PartFile),
     /// The bytes of a version.
     Stored(File),
     /// A text made when it was opened.
@@ -38,6 +41,7 @@ impl Open {
     pub(super) fn live(&self) -> Result<&LiveFile> {
         match &self.body {
             Body::Live(file) => Ok(file),
+            Body::Part(file) => file.live().ok_or(OverlayError::ReadOnly),
             Body::Stored(_) | Body::Text(_) | Body::Listing(_) => Err(OverlayError::ReadOnly),
         }
     }

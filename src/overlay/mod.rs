@@ -26,6 +26,7 @@ mod hidden;
 mod hooks;
 mod lookup;
 mod need;
+mod part;
 mod remove;
 mod rename;
 mod statfs;

@@ -19,12 +19,19 @@ pub enum Need {
     Names(Ino),
     /// The contents of a file.
     Bytes(Ino),
+    /// Enough of the contents to open a file.
+    Begin(Ino),
+    /// A part of the contents of an open file: where it begins, and its length.
+    Piece(Ino, u64, u64),
     /// What was written to a file must reach the server before close(2) returns.
     Push(Ino),
 }
 
-/// Longest wait for names and attributes.
-const NAMES_LIMIT: Duration = Duration::from_secs(1);
+/// Longest wait for news of what memory can answer.
+const LOOK_LIMIT: Duration = Duration::from_secs(1);
+/// Longest wait for names that are not here: nothing but the server can answer, and a large directory, or a busy machine,
+/// takes its time. A server that is silent ends it sooner, with its own deadline.
+const NAMES_LIMIT: Duration = Duration::from_secs(10);
 /// Longest wait for the contents of a small file; larger ones get [`BYTES_PER_SECOND`] on top.
 const BYTES_LIMIT: Duration = Duration::from_secs(10);
 /// The slowest transfer that is waited for.
@@ -36,8 +43,11 @@ impl Overlay {
     /// How long a caller is kept waiting for `need`.
     pub fn patience(&self, need: Need) -> Duration {
         match need {
-            Need::Look(_) | Need::Names(_) => NAMES_LIMIT,
+            Need::Look(_) => LOOK_LIMIT,
+            Need::Names(_) => NAMES_LIMIT,
             Need::Push(_) => PUSH_LIMIT,
+            Need::Begin(_) => BYTES_LIMIT,
+            Need::Piece(_, _, len) => BYTES_LIMIT + Duration::from_secs(len / BYTES_PER_SECOND),
             Need::Bytes(ino) => {
                 let size = self.tree.stat(ino).map_or(0, |seen| seen.node.attrs.size);
                 BYTES_LIMIT + Duration::from_secs(size / BYTES_PER_SECOND)
@@ -65,6 +75,14 @@ impl Overlay {
                 .fetch
                 .bytes(ino, deadline)
                 .map_err(|error| self.not_had(error, need, call)),
+            Need::Begin(ino) => self
+                .fetch
+                .begin(ino, deadline)
+                .map_err(|error| self.not_had(error, need, call)),
+            Need::Piece(ino, at, len) => self
+                .fetch
+                .piece(ino, (at, len), deadline)
+                .map_err(|error| self.not_had(error, need, call)),
             Need::Push(ino) => {
                 call.pushed = true;
                 self.hooks.wait_pushed(ino, deadline);
@@ -76,13 +94,14 @@ impl Overlay {
     /// Runs an operation to its end, waiting for the server where it must. For callers that have a thread to spare.
     pub fn patiently<T>(&self, call: Call, op: impl Fn(&Overlay, &Call) -> Result<T>) -> Result<T> {
         let mut call = call;
-        let mut until: Option<Instant> = None;
+        let (began, mut patience) = (Instant::now(), Duration::ZERO);
         loop {
             let need = match op(self, &call) {
                 Err(OverlayError::Wait(need)) => need,
                 done => return done,
             };
-            let deadline = *until.get_or_insert_with(|| Instant::now() + self.patience(need));
+            patience = patience.max(self.patience(need));
+            let deadline = began + patience;
             if Instant::now() >= deadline {
                 call = given_up(call);
                 continue;
@@ -122,7 +141,7 @@ impl Overlay {
     /// The answer when `need` is out of reach.
     fn away(&self, need: Need, call: &Call) -> OverlayError {
         match need {
-            Need::Bytes(ino) => {
+            Need::Bytes(ino) | Need::Begin(ino) | Need::Piece(ino, _, _) => {
                 self.say(ino, |path| bytes_sentence(path));
                 OverlayError::BytesAway {
                     ino,
@@ -177,7 +196,12 @@ impl Need {
     /// The node it is about.
     pub fn ino(self) -> Ino {
         match self {
-            Need::Look(ino) | Need::Names(ino) | Need::Bytes(ino) | Need::Push(ino) => ino,
+            Need::Look(ino)
+            | Need::Names(ino)
+            | Need::Bytes(ino)
+            | Need::Begin(ino)
+            | Need::Piece(ino, _, _)
+            | Need::Push(ino) => ino,
         }
     }
 }

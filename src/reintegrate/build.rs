@@ -28,6 +28,8 @@ pub(super) struct Joined<'a> {
     pub(super) whole: bool,
     /// True when the lower's numbers stay.
     pub(super) stable_numbers: bool,
+    /// Nodes a rule keeps on this host.
+    pub(super) staying: &'a HashSet<Ino>,
     /// Nodes with a writer.
     pub(super) written: HashSet<Ino>,
 }
@@ -129,7 +131,10 @@ impl Joined<'_> {
         let seen = ids.sid.and_then(|sid| self.server.stamp(sid));
         let stamp = seen.or(base.map(|base| &base.stamp).filter(|_| present(&server)));
         let hash = tokens.hash;
+        let stays = ids.ino.is_some_and(|ino| self.staying.contains(&ino))
+            && !client.is_some_and(|node| is_shared_dir(node, &server));
         let object = Object {
+            stays,
             bid: ids.bid,
             ino: ids.ino,
             base: base.map(|base| self.base_version(base, client, keys, tokens.base)),
@@ -310,6 +315,12 @@ impl Joined<'_> {
             .filter_map(|(dir, name)| keys.at_base(*dir, name))
             .collect()
     }
+}
+
+/// Directories of one name are one directory, whatever a rule says of what is in it.
+fn is_shared_dir(node: &Node, server: &Server) -> bool {
+    let is_dir = |version: &Version| version.attrs.kind == Kind::Dir;
+    node.attrs.kind == Kind::Dir && matches!(server, Server::Present(version) if is_dir(version))
 }
 
 fn present(server: &Server) -> bool {

@@ -8,7 +8,7 @@ use super::tidy::{same_attributes, same_xattrs};
 use super::trouble::{Failure, Stop};
 use crate::meta::{Node, Rows};
 use crate::model::{Bid, Dirty, Kind, RelPath};
-use crate::tree::Tree;
+use crate::tree::{Staying, Tree, TreeError};
 
 /// What happened to one object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -65,9 +65,29 @@ pub fn changes(tree: &Tree) -> Result<Vec<Change>, Failure> {
     })
 }
 
+/// How many objects a rule keeps on this host.
+pub fn staying(tree: &Tree) -> Result<usize, Failure> {
+    if tree.rules().is_empty() {
+        return Ok(0);
+    }
+    let count = tree.meta().read(|rows| {
+        let mut staying = Staying::new(tree.rules(), rows);
+        let mut count = 0;
+        for node in rows.dirty()? {
+            count += usize::from(staying.has(&node)?);
+        }
+        Ok::<_, TreeError>(count)
+    });
+    count.map_err(Failure::Tree)
+}
+
 fn gather(tree: &Tree, rows: &Rows<'_>) -> Result<Vec<Change>, Stop> {
     let mut found = Vec::new();
+    let mut staying = Staying::new(tree.rules(), rows);
     for node in rows.dirty()? {
+        if staying.has(&node)? {
+            continue;
+        }
         if node.nlink > 0 {
             of_node(tree, rows, &node, &mut found)?;
         }

@@ -132,6 +132,12 @@ fn beneath(wanted: &Wanted<'_>, directory: Key) -> Option<String> {
         return None;
     }
     let path = path_of(wanted.u, directory);
+    if wanted.u.get(directory).stays {
+        return Some(format!(
+            "lies in {path}, which a rule keeps on this host, so the server keeps it where it was: move it out of there, \
+             or change the rule in driftfs' config.toml and mount again"
+        ));
+    }
     Some(format!(
         "waits because {path} is not on the other side yet: `driftfs conflicts` and `driftfs st` say why"
     ))
@@ -151,6 +157,12 @@ fn notes(u: &Universe) -> Vec<Problem> {
                 reason: reason.into(),
             });
         };
+        if object.stays && object.server_version().is_some() {
+            note(
+                "a rule keeps it on this host, and the server has something of that name too, which is not shown: \
+                 rename this one (mv) to see the other",
+            );
+        }
         if client.attrs.kind == Kind::Socket && object.base.is_none() {
             note("a socket stays on this host");
         }

@@ -16,7 +16,7 @@ use crate::fetch::{Fetch, Hold, is_known};
 use crate::lower::{Lower, LowerError};
 use crate::meta::{Conflict, MetaError};
 use crate::model::{Bid, Ino, Mask, ObjectId, RelPath};
-use crate::tree::{Tree, TreeError};
+use crate::tree::{Staying, Tree, TreeError};
 
 /// How far a scan looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +143,7 @@ struct Here {
     live: LiveTree,
     dirs: Option<HashSet<Bid>>,
     disputed: HashSet<Bid>,
+    staying: HashSet<Ino>,
 }
 
 fn read_here(tree: &Tree, scope: Scope) -> Result<Here, TreeError> {
@@ -155,19 +156,41 @@ fn read_here(tree: &Tree, scope: Scope) -> Result<Here, TreeError> {
                 live: LiveTree::all(rows)?,
                 dirs: None,
                 disputed,
+                staying: HashSet::new(),
             }),
             Scope::Touched => {
-                let touched = touched(rows)?;
+                let touched = touched(rows, tree.rules())?;
                 Ok(Here {
                     base: touched.base,
                     live: touched.live,
                     dirs: Some(touched.dirs),
                     disputed,
+                    staying: HashSet::new(),
                 })
             }
         }
     });
-    read.map_err(tokens::rows)
+    let mut here = read.map_err(tokens::rows)?;
+    here.staying = staying(tree, &here.live)?;
+    Ok(here)
+}
+
+/// Live nodes a rule keeps on this host.
+fn staying(tree: &Tree, live: &LiveTree) -> Result<HashSet<Ino>, TreeError> {
+    if tree.rules().is_empty() {
+        return Ok(HashSet::new());
+    }
+    let found = tree.meta().read(|rows| {
+        let mut staying = Staying::new(tree.rules(), rows);
+        let mut found = HashSet::new();
+        for node in live.nodes.values().filter(|node| node.bid.is_none()) {
+            if staying.has(node)? {
+                found.insert(node.ino);
+            }
+        }
+        Ok::<_, MetaError>(found)
+    });
+    found.map_err(tokens::rows)
 }
 
 fn join<'a>(
@@ -195,6 +218,7 @@ fn join<'a>(
         strangers,
         whole,
         stable_numbers: mask.ino,
+        staying: &here.staying,
         written: tree.written_now().into_iter().collect(),
     })
 }

@@ -5,6 +5,8 @@ use std::collections::HashSet;
 use super::trees::{BaseTree, LiveTree};
 use crate::meta::{MetaError, Node, Rows};
 use crate::model::{Bid, Cookie, Dirty, Ino, Kind};
+use crate::rules::Rules;
+use crate::tree::Staying;
 
 /// More names than a directory can have here.
 const ALL: usize = u32::MAX as usize;
@@ -19,7 +21,8 @@ pub(super) struct Touched {
 
 /// Reads the directories that changed nodes lie in, lay in, or are, with all names in them; of everything above, only the
 /// way to the root.
-pub(super) fn touched(rows: &Rows<'_>) -> Result<Touched, MetaError> {
+/// What a rule keeps on this host touches nothing.
+pub(super) fn touched(rows: &Rows<'_>, rules: &Rules) -> Result<Touched, MetaError> {
     let mut reading = Reading {
         rows,
         base: BaseTree::default(),
@@ -29,8 +32,11 @@ pub(super) fn touched(rows: &Rows<'_>) -> Result<Touched, MetaError> {
     };
     reading.base_object(Bid::ROOT)?;
     reading.live_object(Ino::ROOT)?;
+    let mut staying = Staying::new(rules, rows);
     for node in rows.dirty()?.into_iter().filter(|node| node.nlink > 0) {
-        reading.changed(&node)?;
+        if !staying.has(&node)? {
+            reading.changed(&node)?;
+        }
     }
     Ok(Touched {
         base: reading.base,

@@ -89,6 +89,8 @@ pub struct Object {
     pub further: BTreeSet<Place>,
     /// Fingerprint of what the lower has now.
     pub stamp: Option<Stamp>,
+    /// A rule keeps it on this host: nothing is decided about it.
+    pub stays: bool,
     /// A writer has the live file open: bytes are pulled later.
     pub busy: bool,
     /// A conflict already stored for it, when neither side changed since: planned again as the same conflict.

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use crate::model::Hash;
 
 /// Small enough that a slow line still moves one within any deadline.
-const CHUNK: usize = 256 << 10;
+pub(super) const CHUNK: usize = 256 << 10;
 
 /// Which side failed.
 #[derive(Debug)]
@@ -99,7 +99,7 @@ fn skip_hole(hasher: &mut blake3::Hasher, from: u64, to: u64, beat: &mut dyn FnM
 }
 
 /// Where data begins at or after `at`: `size` when the rest is a hole, `at` when the file system does not say.
-fn next_data(file: &File, at: u64, size: u64) -> u64 {
+pub(super) fn next_data(file: &File, at: u64, size: u64) -> u64 {
     // SAFETY: lseek takes no memory; nothing here reads by the offset it moves.
     let found = unsafe { libc::lseek(file.as_raw_fd(), at as i64, libc::SEEK_DATA) };
     match found {
@@ -110,7 +110,7 @@ fn next_data(file: &File, at: u64, size: u64) -> u64 {
 }
 
 /// Where the data at `at` ends; `size` when the file system does not say.
-fn next_hole(file: &File, at: u64, size: u64) -> u64 {
+pub(super) fn next_hole(file: &File, at: u64, size: u64) -> u64 {
     // SAFETY: as above.
     let found = unsafe { libc::lseek(file.as_raw_fd(), at as i64, libc::SEEK_HOLE) };
     if found > at as i64 {

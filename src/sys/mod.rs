@@ -20,12 +20,14 @@ mod lease;
 mod memory;
 mod mount;
 mod mounts;
+mod part;
 mod positions;
 mod process;
 mod socket;
 mod space;
 mod stat;
 mod state_dir;
+mod trim;
 mod watch;
 mod xattrs;
 
@@ -56,6 +58,7 @@ pub use lease::read_lease;
 pub use memory::memory_file;
 pub use mount::{FsStat, Mounted, mounted, statfs_of};
 pub use mounts::{FS_TYPE, Holder, Mount, holders, mount_of, mounts, unmount};
+pub use part::copy_part;
 pub use positions::{
     FREEING, allocate, boot_id, copy_at, program_of, read_at, seek_to, set_len, sync_data, write_at,
 };
@@ -71,5 +74,6 @@ pub use state_dir::{
     make_private_dir, open_log, open_path, path_xattr, read_small, remove_small, short_hash, spot,
     write_small,
 };
+pub use trim::give_memory_back;
 pub use watch::{WatchEvent, WatchId, Watcher};
 pub use xattrs::{remove_xattr, set_xattr, xattrs_of};

@@ -41,13 +41,18 @@ impl Tree {
             return Err(TreeError::NoBytes(ino));
         }
         if !pin.is_open() {
-            pin.set_passthrough(how.passthrough && core.may_pass(&pin, how.write)?);
+            let may = how.passthrough && !pin.is_open_in_parts();
+            pin.set_passthrough(may && core.may_pass(&pin, how.write)?);
         }
         if !pin.is_open() && !pin.will_pass() || pin.is_open() && !pin.is_passthrough() {
             core.hold_live(&pin, how.write)?;
         } else if how.write {
             // Writes will not come by here: what they change is kept now.
             core.make_ready_silently(&pin, who)?;
+            if who.uid != 0 && loses_rights(&node) {
+                // Set under an open handle. Nobody will see the write that takes them away, so the open does.
+                core.strip(&pin, true)?;
+            }
         }
         Ok(core.opened(&pin, how.write))
     }
@@ -158,9 +163,11 @@ impl Core {
     fn may_pass(&self, open: &OpenNode, write: bool) -> Result<bool> {
         let can = self.objects.can();
         let node = self.row(open.ino)?;
-        // Bits and capabilities that a write must take away: the kernel would not.
-        let kept = node.attrs.mode & (SUID | SGID) != 0 || node.xattrs.contains_key(CAPABILITY);
-        if !can.lease || kept {
+        if !can.lease || !can.mapped_times || loses_rights(&node) {
+            return Ok(false);
+        }
+        let asked = self.objects.refuses_in_time();
+        if !asked.map_err(io("asking for free space"))? {
             return Ok(false);
         }
         // Without reflinks a copy is made at the first real write, not for the wish to write.
@@ -175,6 +182,11 @@ impl Core {
         }
         Ok(())
     }
+}
+
+/// True when a file has bits or capabilities that a write must take away; the kernel would not.
+fn loses_rights(node: &Node) -> bool {
+    node.attrs.mode & (SUID | SGID) != 0 || node.xattrs.contains_key(CAPABILITY)
 }
 
 fn changed<T>(open: &OpenNode, file: &File, change: &dyn Fn(&File) -> Result<T>) -> Result<T> {

@@ -80,7 +80,7 @@ impl Core {
         let before = live_stat(&file)?;
         // Quiet before the copy: what is written after it must make a difference.
         let looked = self.look(pin, &file)?;
-        let draft = self.copy_of(&file)?;
+        let draft = self.copy_unasked(pin, &file)?;
         let (id, rev) = self.meta.write(|txn| {
             let mut node = txn.node(pin.ino)?.ok_or(TreeError::NotFound)?;
             if self.settle_looked(txn, pin, &mut node, before, looked)? {
@@ -103,7 +103,7 @@ impl Core {
             return Ok((true, None));
         }
         let file = self.live_file(pin, false)?;
-        let draft = self.copy_of(&file)?;
+        let draft = self.copy_unasked(pin, &file)?;
         // The stat of the revision is a quiet one, so a write before or during the copy shows.
         let same = self.same_since(pin, rev)?;
         Ok((same, same.then_some(draft)))

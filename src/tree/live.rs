@@ -26,6 +26,8 @@ pub(super) struct OpenNode {
     file: Mutex<Option<Held>>,
     /// The mode. Changes only while no handle is open, or none is known to the kernel yet.
     passthrough: AtomicBool,
+    /// Openings from before the whole file was here: the kernel has them as served, and takes no other mode beside.
+    in_parts: AtomicUsize,
     pub(super) handles: AtomicUsize,
     pub(super) writers: AtomicUsize,
     /// Generation under which a write needs no look at the rows; 0: never.
@@ -53,6 +55,7 @@ impl OpenNode {
             lock: RwLock::default(),
             file: Mutex::default(),
             passthrough: AtomicBool::new(false),
+            in_parts: AtomicUsize::new(0),
             handles: AtomicUsize::new(0),
             writers: AtomicUsize::new(0),
             ready: AtomicU64::new(0),
@@ -91,6 +94,11 @@ impl OpenNode {
 
     pub(super) fn set_passthrough(&self, yes: bool) {
         self.passthrough.store(yes, Ordering::SeqCst);
+    }
+
+    /// True while an opening from before the whole file was here keeps it served.
+    pub(super) fn is_open_in_parts(&self) -> bool {
+        self.in_parts.load(Ordering::SeqCst) > 0
     }
 
     /// True while the kernel may write the live file without asking.
@@ -305,6 +313,38 @@ impl Drop for Opening {
         }
         self.core.table.release(node);
         self.core.purge_if_nameless(ino);
+    }
+}
+
+/// Keeps a node served that is open in parts.
+pub struct InParts {
+    core: Arc<Core>,
+    node: Option<Arc<OpenNode>>,
+}
+
+impl Drop for InParts {
+    fn drop(&mut self) {
+        if let Some(node) = self.node.take() {
+            node.in_parts.fetch_sub(1, Ordering::SeqCst);
+            self.core.table.release(node);
+        }
+    }
+}
+
+impl Tree {
+    /// From now until the answer is dropped, openings of a node are served. `None`: one that passes through is there
+    /// already.
+    pub fn open_in_parts(&self, ino: Ino) -> Option<InParts> {
+        let pin = self.core.table.pin(ino);
+        let _alone = pin.alone();
+        if pin.is_passthrough() {
+            return None;
+        }
+        pin.in_parts.fetch_add(1, Ordering::SeqCst);
+        Some(InParts {
+            core: self.core.clone(),
+            node: Some(pin.arc()),
+        })
     }
 }
 

@@ -47,8 +47,11 @@ mod record;
 mod rename;
 mod replace;
 mod room;
+mod ruled;
 mod seal;
 mod silent;
+#[cfg(test)]
+mod silent_test;
 mod snapshot;
 mod start;
 mod stat;
@@ -61,12 +64,14 @@ mod xattrs;
 
 use std::sync::{Arc, Mutex};
 
-pub use live::Handle;
+pub use live::{Handle, InParts};
 pub use placing::Small;
+pub use ruled::Staying;
 pub use types::{
     HowOpen, NewNode, RenameMode, Result, Seek, Seen, SetAttrs, SetTime, SetXattr, TreeError,
 };
 
+use crate::rules::Rules;
 use clearing::Clearer;
 use commit::Core;
 use types::io;
@@ -76,4 +81,5 @@ pub struct Tree {
     /// Ended first.
     clearer: Mutex<Option<Clearer>>,
     core: Arc<Core>,
+    rules: Rules,
 }

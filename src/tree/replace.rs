@@ -153,15 +153,18 @@ impl Core {
     }
 
     /// The new bytes go into the live file that the kernel reads for open handles: in its place they would be seen by
-    /// nobody before the last close. Sharing all of them is one step of the file system; a longer old file is cut after
+    /// nobody before the last close. Sharing all of them is one step of the file system; a longer old file is cut before
     /// it. Whatever a kill leaves, the rows already promise the new bytes and remember no stat, so the next start puts
     /// them in place once more, and nothing of it looks like an edit.
     fn clone_into_live(&self, ino: Ino, draft: &Draft, node: &Node) -> Result<LiveStat> {
         let failed = io("putting the new contents in place");
         let live = self.objects.open_live(ino, true).map_err(&failed)?;
-        sys::reflink(draft.file(), &live).map_err(&failed)?;
         let size = sys::stat_of(draft.file()).map_err(&failed)?.size;
-        sys::set_len(&live, size).map_err(&failed)?;
+        if super::live::live_stat(&live)?.size > size {
+            // A last part of a block can only be shared as the last one.
+            sys::set_len(&live, size).map_err(&failed)?;
+        }
+        sys::reflink(draft.file(), &live).map_err(&failed)?;
         sys::set_mtime(&live, node.attrs.mtime).map_err(&failed)?;
         super::live::live_stat(&live)
     }

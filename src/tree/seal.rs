@@ -320,6 +320,10 @@ impl Core {
         let changed = settle(node, before, looked);
         if node.rev != rev {
             node.writer = open.last_writer.load(Ordering::SeqCst);
+            if self.may_be_written(open) {
+                // Set after its open, or that write would have come by.
+                strip_row(node, node.writer != 0);
+            }
             if let Some(who) = self.take_unsaid(open.ino) {
                 self.record_write(txn, node.ino, who)?;
             }

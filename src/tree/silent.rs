@@ -21,6 +21,7 @@ use super::live::{Handle, Held, OpenNode, live_stat};
 use super::{Result, Tree, TreeError, io};
 use crate::meta::{Node, Rows};
 use crate::model::{Bid, Bytes, Dirty, Ino, Kind, LiveStat, ObjectId, Time, Who};
+use crate::objects::Draft;
 use crate::sys;
 
 /// A time younger than this may be given to a write that comes now: ticks are at most 10 ms.
@@ -231,6 +232,15 @@ impl Core {
             return look_quietly(file);
         }
         Ok(Looked::plain(live_stat(file)?))
+    }
+
+    /// A copy of a live file that somebody may write at this moment, after a look. Once a page of a mapping is writable
+    /// its stores leave no trace, until the page is written out: sharing bytes does that by itself, copying does not.
+    pub(super) fn copy_unasked(&self, open: &OpenNode, file: &File) -> Result<Draft> {
+        if self.may_be_written(open) && !self.objects.can().reflink {
+            sys::sync_data(file).map_err(io("writing out a file"))?;
+        }
+        self.copy_of(file)
     }
 
     /// True when nobody can write the live file: no handle, no mapping, of whatever process. The caller holds the node's

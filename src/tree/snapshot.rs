@@ -41,7 +41,7 @@ impl Tree {
         }
         let mut copied = Vec::new();
         for pin in &silent {
-            if let Some((before, looked, draft)) = core.copy_unasked(pin)? {
+            if let Some((before, looked, draft)) = core.copy_with_look(pin)? {
                 written.push((pin, before, looked));
                 copied.push((pin.ino, draft));
             }
@@ -69,7 +69,7 @@ impl Tree {
 
 impl Core {
     /// A copy of a file that somebody may be writing, and the look that belongs to it. `None`: nothing is here.
-    fn copy_unasked(&self, pin: &Pin<'_>) -> Result<Option<(LiveStat, Looked, Draft)>> {
+    fn copy_with_look(&self, pin: &Pin<'_>) -> Result<Option<(LiveStat, Looked, Draft)>> {
         let row = self.meta.read(|rows| rows.node(pin.ino))?;
         if !row.is_some_and(|node| node.bytes == Bytes::Here) {
             return Ok(None);
@@ -77,13 +77,13 @@ impl Core {
         let file = self.live_file(pin, false)?;
         let before = live_stat(&file)?;
         let mut looked = self.look(pin, &file)?;
-        let mut draft = self.copy_of(&file)?;
+        let mut draft = self.copy_unasked(pin, &file)?;
         for _ in 0..2 {
             if live_stat(&file)? == looked.kept {
                 break;
             }
             looked = self.look(pin, &file)?;
-            draft = self.copy_of(&file)?;
+            draft = self.copy_unasked(pin, &file)?;
         }
         // Written all the time: size and bytes of the snapshot are those of the copy at least.
         let copy = sys::stat_of(draft.file()).map_err(io("looking at a copy"))?;

@@ -14,6 +14,7 @@ use super::{Result, Tree, TreeError, io};
 use crate::meta::{Meta, Node};
 use crate::model::{Bytes, Dirty, Ino, Kind, LiveStat, ObjectId, Who};
 use crate::objects::Objects;
+use crate::rules::Rules;
 use crate::sys;
 
 /// Setting with the boot in which the last process ended in order; a start takes it away. Of another boot it proves
@@ -51,7 +52,11 @@ impl Tree {
             core.discard(garbage)?;
         }
         let clearer = Mutex::new(None);
-        Ok(Tree { clearer, core })
+        Ok(Tree {
+            clearer,
+            core,
+            rules: Rules::default(),
+        })
     }
 }
 

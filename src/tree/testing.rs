@@ -32,6 +32,15 @@ impl Lab {
             Some(place) => tempfile::tempdir_in(place).unwrap(),
             None => tempfile::tempdir().unwrap(),
         };
+        Lab::at_dir(dir)
+    }
+
+    /// Where the tests' other files are: on a disk, as like as not.
+    pub(super) fn on_disk() -> Lab {
+        Lab::at_dir(tempfile::tempdir().unwrap())
+    }
+
+    fn at_dir(dir: tempfile::TempDir) -> Lab {
         let tree = open(dir.path());
         tree.commit(|txn| {
             let mut root = txn.node(Ino::ROOT)?.unwrap();

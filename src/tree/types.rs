@@ -101,7 +101,7 @@ pub enum SetTime {
 }
 
 /// Attributes to be set; `None` leaves one alone.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SetAttrs {
     /// Permission bits.
     pub mode: Option<u32>,

@@ -4,11 +4,11 @@ use super::standing::Standing;
 use super::{Variants, Word};
 use crate::meta::{Conflict, Node};
 use crate::model::{Bytes, Ino, Kind};
-use crate::tree::Result;
+use crate::tree::{Result, Staying};
 
 impl Variants {
     /// The value of `user.drift.state`: `conflict`, `new` (not on the server yet), `dirty` (changed here), `absent`
-    /// (contents not here), `cached` (contents here), or `clean` (what has no contents).
+    /// (contents not here), `local-only` (a rule keeps it on this host), `cached` (contents here), or `clean` (what has no contents).
     pub fn state(&self, ino: Ino) -> Result<&'static str> {
         let node = self.tree.stat(ino)?.node;
         self.read(|rows, standing| {
@@ -18,6 +18,9 @@ impl Variants {
                 if rows.node_in_conflict(conflict)? == Some(ino) {
                     return Ok("conflict");
                 }
+            }
+            if node.bid.is_none() && Staying::new(self.tree.rules(), rows).has(&node)? {
+                return Ok("local-only");
             }
             Ok(word(&node, standing))
         })

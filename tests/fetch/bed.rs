@@ -63,6 +63,17 @@ impl Bed {
         }
     }
 
+    /// As if the daemon was killed here and started again: what is under way changes no row any more.
+    pub fn restart(&mut self) {
+        self.tree.meta().stop_after(0);
+        let state = self.dir.path().join("state");
+        let meta = Arc::new(Meta::open(&state).unwrap());
+        let objects = Arc::new(Objects::open(&state).unwrap());
+        self.tree = Arc::new(Tree::open(meta, objects).unwrap());
+        self.link = Arc::new(Link::connected());
+        self.fetch = Fetch::new(self.tree.clone(), self.lower.clone(), self.link.clone());
+    }
+
     /// A path on the server.
     pub fn at(&self, path: &str) -> PathBuf {
         self.dir.path().join("share").join(path)

@@ -6,4 +6,5 @@ mod bed;
 mod contents;
 mod faults;
 mod names;
+mod parts;
 mod scanning;

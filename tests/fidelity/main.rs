@@ -8,6 +8,7 @@ mod support;
 mod acl;
 mod bed;
 mod heavy;
+mod inside;
 mod programs;
 mod round_trip;
 mod user;

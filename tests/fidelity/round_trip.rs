@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::bed::{many, python};
-use crate::support::{Rig, can_mount, scale, sh, trees};
+use crate::support::{Rig, can_mount, scale, sh, sh_within, trees};
 
 // (rsync takes times in one second for equal unless told otherwise. To root XFS shows its access control lists a second time, as attributes; rsync would take those it has not sent away again.)
 const TOOLS: [(&str, &str); 3] = [
@@ -20,8 +20,8 @@ const TOOLS: [(&str, &str); 3] = [
     ("cp", "cp -a $1 $2"),
 ];
 
-/// How long sending 10,000 new files may take on a machine that does other things too.
-const SENDING: Duration = Duration::from_secs(900);
+/// How long copying or sending 10,000 new files may take on a machine that does other things too.
+const LONG: Duration = Duration::from_secs(900);
 
 fn copy(recipe: &str, from: &Path, to: &Path) {
     let script = format!(
@@ -29,7 +29,7 @@ fn copy(recipe: &str, from: &Path, to: &Path) {
         from.display(),
         to.display()
     );
-    sh(&script, Path::new("/"));
+    sh_within(&script, Path::new("/"), LONG);
 }
 
 fn hostile(dir: &Path, many: usize) {
@@ -72,9 +72,17 @@ fn onto_and_back(state: &str) {
         rig.offline();
     }
     let source = rig.root.join("source");
-    // Three times over: in the quick mode the large directory is for the test below.
-    hostile(&source, scale(150, 10_000));
+    // The large directory goes with one tool; the test below takes it away with all of them.
+    hostile(&source, scale(150, 500));
     for (name, recipe) in TOOLS {
+        if name == "cp" {
+            let more = scale(0, 10_000);
+            sh_within(
+                &format!("cd many; seq -f 'more %.0f' {more} | tr '\\n' '\\0' | xargs -0r touch"),
+                &source,
+                LONG,
+            );
+        }
         let (there, back) = (rig.mnt.join(name), rig.root.join(name));
         copy(recipe, &source, &there);
         same(&format!("{name} onto the mount, {state}"), &source, &there);
@@ -87,9 +95,9 @@ fn onto_and_back(state: &str) {
         }
     }
     if state == "offline" {
-        rig.run_within(&["online", "--wait"], SENDING).ok();
+        rig.run_within(&["online", "--wait"], LONG).ok();
     }
-    rig.run_within(&["sync"], SENDING).ok();
+    rig.run_within(&["sync"], LONG).ok();
     trees::assert_equal(&rig.mnt, &rig.lower);
     trees::assert_equal(&source, &rig.lower.join("cp"));
 }
@@ -128,6 +136,6 @@ fn a_hostile_tree_from_the_server_is_copied_whole() {
         "mv tree moved; find moved -type f -exec chmod u+w -- {} +; mv moved/many moved/more; cp -a moved/acls moved/again; ln moved/kinds/fifo moved/pipe",
         &rig.mnt,
     );
-    rig.run_within(&["online", "--wait"], SENDING).ok();
+    rig.run_within(&["online", "--wait"], LONG).ok();
     trees::assert_equal(&rig.mnt, &rig.lower);
 }

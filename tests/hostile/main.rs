@@ -5,4 +5,6 @@ mod support;
 
 mod content;
 mod full;
+mod power;
 mod swapped;
+mod vast;

@@ -89,7 +89,7 @@ fn nothing_goes_through_a_directory_that_becomes_a_symlink() {
     let stop = Arc::new(AtomicBool::new(false));
     let (dir, link, told) = (rig.lower.join("d"), rig.lower.join("s"), stop.clone());
     let thread = std::thread::spawn(move || exchanging(&dir, &link, &told));
-    let rounds = scale(12, 100);
+    let rounds = scale(12, 1000);
     for round in 0..rounds {
         edit(&rig.mnt.join("d"), round);
         let ran = rig.run(&["sync"]);

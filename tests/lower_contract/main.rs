@@ -51,7 +51,9 @@ contract! {
         a_missing_file_is_not_found
         a_directory_cannot_be_read
         a_fifo_does_not_hang_a_read
-        a_local_file_that_refuses_is_our_trouble;
+        a_local_file_that_refuses_is_our_trouble
+        many_small_files_come_together_and_each_has_its_answer
+        a_part_comes_to_its_place_and_nothing_else_does;
     staging:
         begin_twice_is_fine
         the_id_is_made_once

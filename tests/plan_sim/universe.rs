@@ -50,6 +50,7 @@ impl World {
             server: version(&self.server).map_or(Server::Absent, Server::Present),
             stamp: None,
             further: BTreeSet::new(),
+            stays: false,
             busy: false,
             standing: standing.then_some(ConflictId(id)),
             rev: 0,

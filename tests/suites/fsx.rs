@@ -50,7 +50,7 @@ impl Fsx {
         if let Some(settings) = settings {
             command.arg("-f").arg(self.root.join(settings));
         }
-        let ran = run_limited(&mut command, Duration::from_secs(1500));
+        let ran = run_limited(&mut command, Duration::from_secs(2700));
         assert_eq!(ran.code, 0, "{name}, seed {seed}: {}\n{}", ran.out, ran.err);
     }
 }

@@ -130,9 +130,15 @@ pub fn run_limited(command: &mut Command, limit: Duration) -> Ran {
 /// Runs a program to its end, asserting success.
 #[track_caller]
 pub fn sh(script: &str, dir: &Path) -> String {
+    sh_within(script, dir, LIMIT)
+}
+
+/// The same, where there is much to do.
+#[track_caller]
+pub fn sh_within(script: &str, dir: &Path, limit: Duration) -> String {
     let ran = run_limited(
         Command::new("bash").args(["-euc", script]).current_dir(dir),
-        LIMIT,
+        limit,
     );
     assert_eq!(
         ran.code, 0,

@@ -25,7 +25,7 @@ class Sizes:
         self.contact, self.moved, self.dirty = n(20000, 200), n(10000, 200), n(100000, 200)
         self.big, self.random = n(1024, 16) * MIB, n(256, 16) * MIB
         # Copying is what is avoided, so smaller files show nothing.
-        self.first = 1024 * MIB if scale >= 0.1 else self.big
+        self.first = 1024 * MIB if scale >= 0.05 else self.big
         self.header = n(10240, 64) * MIB
 
 

@@ -12,9 +12,9 @@ from running import Failed, naming, resident, run, say
 
 
 class Bench:
-    def __init__(self, place, data, chosen, repetitions, binary, limit):
+    def __init__(self, place, data, chosen, repetitions, binary, quick, limit):
         self.place, self.data, self.sizes = place, data, data.sizes
-        self.systems, self.repetitions, self.binary, self.limit = chosen, repetitions, binary, limit
+        self.systems, self.repetitions, self.binary, self.quick, self.limit = chosen, repetitions, binary, quick, limit
         self.workload = None
         self.mount_took = 0.0
         # metric -> system -> {repetition: value}; system -> {workload: what went wrong}
@@ -65,9 +65,10 @@ class Bench:
     # The run.
 
     def go(self, workloads):
+        """Yields after each repetition."""
         for turn in range(self.repetitions):
             for workload in workloads:
-                if turn >= (workload.most or turn + 1):
+                if workload.most and turn >= (1 if self.quick else workload.most):
                     continue
                 self.workload = workload
                 chosen = [s for s in self.systems if workload.only is None or s.name in workload.only]
@@ -76,6 +77,7 @@ class Bench:
                     # What failed once would fail again, and take its time.
                     if workload.name not in self.errors.get(system.name, {}):
                         self.measure(turn, workload, system)
+            yield
 
     def measure(self, turn, workload, system):
         got = []

@@ -1,4 +1,5 @@
 """Where does it all happen? File systems of our own in images, caches that can be dropped, and nothing left at the end."""
+import glob
 import os
 import re
 import shutil
@@ -22,12 +23,30 @@ def mounts_below(path):
     return found[::-1]
 
 
+def clear_leftovers(parent):
+    """Removes what a run left that was killed: its mounts ended with it, its loop devices and files did not."""
+    for left in glob.glob(parent + '/driftfs-bench.*'):
+        try:
+            with open(left + '/pid') as f:
+                pid = f.read()
+        except OSError:
+            continue
+        if pid and not os.path.exists('/proc/' + pid):
+            for image in glob.glob(left + '/*.img'):
+                for line in run(['losetup', '-j', image]).splitlines():
+                    run(['losetup', '-d', line.split(':')[0]], good=(0, 1))
+            shutil.rmtree(left, ignore_errors=True)
+
+
 class Place:
     """One directory with an image per file system, mounted through a loop device with direct I/O, so that an image is
     not cached a second time."""
 
     def __init__(self, parent, gib):
+        clear_leftovers(parent)
         self.base = tempfile.mkdtemp(prefix='driftfs-bench.', dir=parent)
+        with open(self.base + '/pid', 'w') as f:
+            f.write(str(os.getpid()))
         self.gib = gib
         self.devices = {}
         self.warm = 0

@@ -8,6 +8,7 @@ mod list;
 mod look;
 mod many;
 mod moves;
+mod part;
 mod probe;
 mod publish;
 mod read;
@@ -25,8 +26,8 @@ use std::time::Duration;
 
 use self::root::{Opened, Root};
 use super::{
-    Answer, Attempt, AttemptState, Done, Events, Expect, Fetched, Lower, New, Packed, Probe,
-    SetAttrs, Slot, Watch, Watched,
+    Answer, Attempt, AttemptState, Done, Events, Expect, Fetched, Lower, New, Packed, Part, PartOf,
+    Probe, SetAttrs, Slot, Watch, Watched,
 };
 use crate::model::{Listing, Name, Observed, RelPath};
 
@@ -95,6 +96,10 @@ impl Lower for Posix {
         into: &File,
     ) -> Answer<Vec<Answer<Packed>>> {
         many::read_many(&*self.root.opened()?, dir, names, most, into)
+    }
+
+    fn read_part(&self, part: &PartOf, into: &File) -> Answer<Part> {
+        part::read_part(&*self.root.opened()?, part, into)
     }
 
     fn begin(&self, attempt: Attempt) -> Answer<()> {

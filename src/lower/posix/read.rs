@@ -53,7 +53,7 @@ fn once(opened: &Opened, place: &Place, into: &File) -> Answer<Option<Fetched>> 
 }
 
 /// Opens a regular file and looks at it through that opening (which asks the server).
-fn open(opened: &Opened, place: &Place) -> Answer<(File, Observed)> {
+pub(super) fn open(opened: &Opened, place: &Place) -> Answer<(File, Observed)> {
     let fail = |e| meaning("open", &place.path, e);
     let now = look::must(opened, &place.dir, &place.name, &place.path, false)?;
     if now.stamp.kind != Kind::File {
@@ -75,12 +75,12 @@ fn open(opened: &Opened, place: &Place) -> Answer<(File, Observed)> {
     Ok((file, before))
 }
 
-fn seen(opened: &Opened, place: &Place, file: &File) -> Answer<Observed> {
+pub(super) fn seen(opened: &Opened, place: &Place, file: &File) -> Answer<Observed> {
     let stat = sys::statx_of(file).map_err(|e| meaning("look at", &place.path, e))?;
     Ok(look::observed(opened, &stat, None, None))
 }
 
-fn calm(opened: &Opened, before: &Observed, after: &Observed) -> bool {
+pub(super) fn calm(opened: &Opened, before: &Observed, after: &Observed) -> bool {
     matches!(
         before.stamp.compare(&after.stamp, &opened.mask),
         Sameness::Same | Sameness::Unverified

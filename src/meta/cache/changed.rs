@@ -1,7 +1,7 @@
 //! What of a transaction somebody who looked before it may see differently now.
 
 use super::pending::Pending;
-use super::row::Row;
+use super::row::looks_the_same;
 use super::table::Table;
 use crate::model::{Ino, Name};
 
@@ -31,14 +31,16 @@ pub(super) fn compare(table: &Table, pending: &Pending) -> Changed {
     };
     for (ino, row) in &pending.nodes {
         let Some(row) = row else { continue };
-        let same = table.row(*ino).is_some_and(|old| old.shows(row));
+        let same = table
+            .node(*ino)
+            .is_some_and(|old| looks_the_same(&old, row));
         if !same && !pending.born.contains(ino) {
             changed.nodes.push(Ino(*ino));
         }
     }
     for (parent, names) in &pending.entries {
         // Of a directory that is new or was not listed nobody was told that a name is not there.
-        let listed = table.row(*parent).is_none_or(Row::is_listed);
+        let listed = table.node(*parent).is_none_or(|dir| dir.listed.is_some());
         let looked_at = listed && !pending.born.contains(parent);
         for (name, entry) in names {
             let dir = table.dir(*parent);

@@ -22,13 +22,12 @@ mod table;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub use changed::Changed;
-pub(super) use dir::Ent;
+pub(super) use dir::fits;
 pub(super) use pending::{Known, Pending};
-pub(super) use row::Row;
 use table::Table;
 
 use super::{Entry, Node};
-use crate::model::{Cookie, Epoch, Ino, Name};
+use crate::model::{Cookie, Ino, Name};
 
 /// Nodes kept unless somebody says otherwise.
 const NODES: usize = 250_000;
@@ -112,8 +111,8 @@ impl Cache {
     }
 
     pub(super) fn node(&self, ino: Ino) -> Known<Option<Node>> {
-        match self.table().row(ino.0) {
-            Some(row) => Known::Is(Some(row.unpack())),
+        match self.table().node(ino.0) {
+            Some(node) => Known::Is(Some(node)),
             None => Known::Unknown,
         }
     }
@@ -142,21 +141,12 @@ impl Cache {
         let Some(dir) = table.dir(parent.0) else {
             return Known::Unknown;
         };
-        let mut found = Vec::new();
-        for ent in dir.after(after.0).take(limit) {
-            // What came in was a name.
-            let Ok(name) = Name::new(&ent.name) else {
-                return Known::Unknown;
-            };
-            found.push(Entry {
-                parent,
-                name,
-                ino: Ino(ent.ino),
-                cookie: Cookie(ent.cookie),
-                since: Epoch(ent.since.into()),
-            });
-        }
-        Known::Is(found)
+        let found: Option<Vec<Entry>> = dir
+            .after(after.0)
+            .take(limit)
+            .map(|ent| dir.entry(parent, ent))
+            .collect();
+        found.map_or(Known::Unknown, Known::Is)
     }
 
     pub(super) fn is_empty(&self, parent: Ino) -> Known<bool> {
@@ -168,7 +158,7 @@ impl Cache {
 
     /// The directory of a node's only name.
     pub(super) fn home(&self, ino: Ino) -> Known<Ino> {
-        match self.table().row(ino.0).and_then(Row::only_name) {
+        match self.table().only_name(ino.0) {
             Some((dir, _)) => Known::Is(dir),
             None => Known::Unknown,
         }
@@ -178,9 +168,10 @@ impl Cache {
     pub(super) fn only_name(&self, ino: Ino) -> Known<(Ino, Name)> {
         let table = self.table();
         let found = || {
-            let (dir, cookie) = table.row(ino.0)?.only_name()?;
-            let name = Name::new(&table.dir(dir.0)?.at(cookie.0)?.name).ok()?;
-            Some((dir, name))
+            let (home, cookie) = table.only_name(ino.0)?;
+            let dir = table.dir(home.0)?;
+            let entry = dir.entry(home, dir.at(cookie)?)?;
+            Some((home, entry.name))
         };
         found().map_or(Known::Unknown, Known::Is)
     }
@@ -202,30 +193,16 @@ impl Cache {
 
     /// Keeps a node as it was read.
     pub(super) fn keep(&self, node: &Node) {
-        if let Some(row) = Row::pack(node, node.since) {
-            self.table_mut().keep(row);
-        }
+        self.table_mut().keep(node);
     }
 
     /// Notes a node's first name: if it has only one, this is it.
     pub(super) fn keep_name(&self, ino: Ino, parent: Ino, cookie: Cookie) {
-        self.table_mut().settle(ino.0, (parent.0, cookie.0));
+        self.table_mut().settle(ino.0, parent, cookie);
     }
 
     /// Keeps a whole directory as it was read.
-    pub(super) fn keep_dir(&self, dir: Ino, names: Vec<Ent>, rows: Vec<Row>) {
-        self.table_mut().keep_dir(dir.0, names, rows);
-    }
-}
-
-impl Ent {
-    /// A name as it is kept; `None` if its numbers do not fit.
-    pub(super) fn new(entry: &Entry) -> Option<Ent> {
-        Some(Ent {
-            name: entry.name.bytes().into(),
-            ino: entry.ino.0,
-            cookie: entry.cookie.0,
-            since: u32::try_from(entry.since.0).ok()?,
-        })
+    pub(super) fn keep_dir(&self, dir: Ino, names: Vec<Entry>, nodes: &[Node]) {
+        self.table_mut().keep_dir(dir, names, nodes);
     }
 }

@@ -2,25 +2,24 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Ent;
-use super::row::Row;
+use super::dir::fits;
 use crate::meta::{Entry, Node};
-use crate::model::{Bid, Epoch, Ino, Name};
+use crate::model::{Epoch, Ino, Name};
 
 /// More changes than this are not noted one by one: the cache begins anew after the commit.
-const MOST: usize = 100_000;
+const MOST: usize = 30_000;
 
 /// The rows a transaction put or dropped, each as it will be.
 #[derive(Default)]
 pub(in crate::meta) struct Pending {
-    pub(super) nodes: HashMap<u64, Option<Row>>,
+    pub(super) nodes: HashMap<u64, Option<Node>>,
     pub(super) entries: HashMap<u64, HashMap<Name, Option<Entry>>>,
     /// Nodes of which a name came or went.
     pub(super) renamed: HashSet<u64>,
     /// Nodes that were not there before: a directory among them has no names but those noted here.
     pub(super) born: HashSet<u64>,
-    /// Base objects that nobody descends from any more.
-    pub(super) orphaned: Vec<u64>,
+    /// Nodes that lost their base object, and were not put since.
+    pub(super) orphaned: HashSet<u64>,
     count: usize,
     /// Set when not every change is noted: nothing here or in the cache can be believed.
     pub(in crate::meta) lost: bool,
@@ -36,10 +35,11 @@ pub(in crate::meta) enum Known<T> {
 
 impl Pending {
     pub(in crate::meta) fn put_node(&mut self, node: &Node, since: Epoch, born: bool) {
-        match Row::pack(node, since) {
-            Some(row) => self.nodes.insert(node.ino.0, Some(row)),
-            None => return self.lose(),
+        let row = Node {
+            since,
+            ..node.clone()
         };
+        self.nodes.insert(node.ino.0, Some(row));
         if born {
             self.born.insert(node.ino.0);
         }
@@ -53,7 +53,7 @@ impl Pending {
 
     /// An entry is new, or pointed elsewhere before.
     pub(in crate::meta) fn put_entry(&mut self, old: Option<&Entry>, entry: Entry) {
-        if Ent::new(&entry).is_none() {
+        if !fits(&entry) {
             return self.lose();
         }
         self.renamed.extend(old.map(|old| old.ino.0));
@@ -70,14 +70,17 @@ impl Pending {
         self.noted();
     }
 
-    /// No node descends from base object `bid` any more.
-    pub(in crate::meta) fn orphan(&mut self, bid: u64) {
-        for row in self.nodes.values_mut().flatten() {
-            if row.bid == bid {
-                row.bid = 0;
+    /// These nodes lost their base object.
+    pub(in crate::meta) fn orphan(&mut self, nodes: &[Ino]) {
+        for ino in nodes {
+            match self.nodes.get_mut(&ino.0) {
+                Some(Some(node)) => node.bid = None,
+                Some(None) => {}
+                None => {
+                    self.orphaned.insert(ino.0);
+                }
             }
         }
-        self.orphaned.push(bid);
         self.noted();
     }
 
@@ -102,8 +105,7 @@ impl Pending {
     }
 
     pub(in crate::meta) fn node(&self, ino: Ino) -> Option<Known<Option<Node>>> {
-        let row = self.nodes.get(&ino.0)?;
-        Some(Known::Is(row.as_ref().map(Row::unpack)))
+        Some(Known::Is(self.nodes.get(&ino.0)?.clone()))
     }
 
     pub(in crate::meta) fn entry(&self, parent: Ino, name: &Name) -> Option<Known<Option<Entry>>> {
@@ -125,13 +127,13 @@ impl Pending {
         self.renamed.contains(&ino.0)
     }
 
-    /// True when the database may have a row of this transaction for a node.
+    /// True when the database has a row of this transaction for a node.
     pub(in crate::meta) fn changed_node(&self, ino: Ino) -> bool {
-        self.nodes.contains_key(&ino.0) || !self.orphaned.is_empty()
+        self.nodes.contains_key(&ino.0) || self.is_orphaned(ino)
     }
 
-    /// True when a node that this transaction did not put lost its base object.
-    pub(in crate::meta) fn is_orphaned(&self, bid: Bid, ino: Ino) -> bool {
-        !self.nodes.contains_key(&ino.0) && self.orphaned.contains(&bid.0)
+    /// True when a node that this transaction did not put since lost its base object.
+    pub(in crate::meta) fn is_orphaned(&self, ino: Ino) -> bool {
+        !self.nodes.contains_key(&ino.0) && self.orphaned.contains(&ino.0)
     }
 }

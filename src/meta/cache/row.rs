@@ -1,190 +1,274 @@
-//! A node packed: most have no target, no extended attributes and no live file, and epochs are small.
+//! A node packed: most have no target, no extended attributes and no live file, and what they do have many share.
+
+use std::collections::HashMap;
 
 use crate::meta::Node;
 use crate::model::{Attrs, Bid, Bytes, Cookie, Dirty, Epoch, Ino, Kind, LiveStat, Time, Xattrs};
 
 /// One node of the live tree.
-pub(in crate::meta) struct Row {
+pub(super) struct Row {
     /// Its number; 0: this place is free.
     pub(super) ino: u64,
     /// Where its only name is: the directory and the entry's cookie. 0: not known, or not its only one.
-    pub(super) home: (u64, u64),
+    pub(super) home: u64,
+    cookie: u32,
     /// The base object it descends from; 0: none.
-    pub(super) bid: u64,
-    rev: u64,
+    bid: u32,
+    rev: u32,
+    class: u32,
     size: u64,
-    sec: [i64; 3],
-    nsec: [u32; 3],
-    uid: u32,
-    gid: u32,
-    pub(super) nlink: u32,
-    dirty: u32,
-    writer: u32,
-    since: u32,
-    bytes_since: u32,
-    /// One more than the epoch; 0: none.
-    listed: u32,
-    fetched: u32,
-    mode: u16,
-    pub(super) kind: Kind,
-    bytes: Bytes,
-    durable: bool,
+    /// Nanoseconds since 1970: of mtime, ctime, atime.
+    times: [i64; 3],
+    live: Option<Box<Live>>,
+    rest: Option<Box<Rest>>,
     /// One more than the 512-byte blocks its live file has; 0: not asked yet.
     pub(super) blocks: u32,
-    rest: Option<Box<Rest>>,
+}
+
+/// The stat of a live file.
+struct Live {
+    size: u64,
+    times: [i64; 2],
 }
 
 /// What few nodes have.
 struct Rest {
     target: Option<Vec<u8>>,
     xattrs: Xattrs,
-    live_stat: Option<LiveStat>,
     rdev: u64,
 }
 
-impl Row {
-    /// A node last changed in epoch `since`. `None` for numbers that do not fit, which no tree reaches.
-    pub(in crate::meta) fn pack(node: &Node, since: Epoch) -> Option<Row> {
-        let epoch = |epoch: Epoch| u32::try_from(epoch.0).ok();
-        let maybe = |epoch: Option<Epoch>| u32::try_from(epoch.map_or(0, |e| e.0 + 1)).ok();
+/// What many nodes have in common.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Class {
+    kind: Kind,
+    mode: u32,
+    uid: u32,
+    gid: u32,
+    nlink: u32,
+    dirty: u32,
+    writer: u32,
+    since: Epoch,
+    bytes_since: Epoch,
+    listed: Option<Epoch>,
+    fetched: Option<Epoch>,
+    bytes: bool,
+    durable: bool,
+}
+
+/// More kinds of nodes than this are not told apart: then everything begins anew.
+const CLASSES: usize = 50_000;
+
+/// What nodes have in common, each once.
+#[derive(Default)]
+pub(super) struct Classes {
+    list: Vec<Class>,
+    by_class: HashMap<Class, u32>,
+}
+
+fn nanos(time: Time) -> Option<i64> {
+    time.sec
+        .checked_mul(1_000_000_000)?
+        .checked_add(time.nsec.into())
+}
+
+fn time(nanos: i64) -> Time {
+    Time {
+        sec: nanos.div_euclid(1_000_000_000),
+        nsec: nanos.rem_euclid(1_000_000_000) as u32,
+    }
+}
+
+impl Classes {
+    /// True when no more can be told apart.
+    pub(super) fn is_full(&self) -> bool {
+        self.list.len() >= CLASSES
+    }
+
+    fn number(&mut self, class: Class) -> Option<u32> {
+        if let Some(number) = self.by_class.get(&class) {
+            return Some(*number);
+        }
+        if self.is_full() {
+            return None;
+        }
+        let number = self.list.len() as u32;
+        self.list.push(class);
+        self.by_class.insert(class, number);
+        Some(number)
+    }
+
+    /// Packs a node. `None` for values that do not fit, which hardly any tree has.
+    pub(super) fn pack(&mut self, node: &Node) -> Option<Row> {
         let a = &node.attrs;
-        let plain = node.target.is_none()
-            && node.xattrs.is_empty()
-            && node.live_stat.is_none()
-            && a.rdev == 0;
+        let bid = u32::try_from(node.bid.map_or(0, |bid| bid.0)).ok()?;
         if node.bid == Some(Bid(0)) || node.ino == Ino(0) {
             return None;
         }
+        let live = match &node.live_stat {
+            Some(live) => Some(Box::new(Live {
+                size: live.size,
+                times: [nanos(live.mtime)?, nanos(live.ctime)?],
+            })),
+            None => None,
+        };
+        let plain = node.target.is_none() && node.xattrs.is_empty() && a.rdev == 0;
         Some(Row {
             ino: node.ino.0,
-            home: (0, 0),
-            bid: node.bid.map_or(0, |bid| bid.0),
-            rev: node.rev,
+            home: 0,
+            cookie: 0,
+            bid,
+            rev: u32::try_from(node.rev).ok()?,
             size: a.size,
-            sec: [a.mtime.sec, a.ctime.sec, a.atime.sec],
-            nsec: [a.mtime.nsec, a.ctime.nsec, a.atime.nsec],
-            uid: a.uid,
-            gid: a.gid,
-            nlink: node.nlink,
-            dirty: node.dirty.0,
-            writer: node.writer,
-            since: epoch(since)?,
-            bytes_since: epoch(node.bytes_since)?,
-            listed: maybe(node.listed)?,
-            fetched: maybe(node.fetched)?,
-            mode: u16::try_from(a.mode).ok()?,
-            kind: a.kind,
-            bytes: node.bytes,
-            durable: node.durable,
-            blocks: 0,
+            times: [nanos(a.mtime)?, nanos(a.ctime)?, nanos(a.atime)?],
+            live,
             rest: (!plain).then(|| {
                 Box::new(Rest {
                     target: node.target.clone(),
                     xattrs: node.xattrs.clone(),
-                    live_stat: node.live_stat,
                     rdev: a.rdev,
                 })
             }),
+            blocks: 0,
+            class: self.number(class(node))?,
         })
     }
 
     /// The node.
-    pub(in crate::meta) fn unpack(&self) -> Node {
-        let time = |n: usize| Time {
-            sec: self.sec[n],
-            nsec: self.nsec[n],
-        };
-        let maybe = |epoch: u32| epoch.checked_sub(1).map(|epoch| Epoch(epoch.into()));
-        let rest = self.rest.as_deref();
+    pub(super) fn unpack(&self, row: &Row) -> Node {
+        let class = self.of(row);
+        let rest = row.rest.as_deref();
         Node {
-            ino: Ino(self.ino),
-            bid: (self.bid != 0).then_some(Bid(self.bid)),
+            ino: Ino(row.ino),
+            bid: (row.bid != 0).then_some(Bid(row.bid.into())),
             attrs: Attrs {
-                kind: self.kind,
-                mode: self.mode.into(),
-                uid: self.uid,
-                gid: self.gid,
+                kind: class.kind,
+                mode: class.mode,
+                uid: class.uid,
+                gid: class.gid,
                 rdev: rest.map_or(0, |rest| rest.rdev),
-                size: self.size,
-                mtime: time(0),
-                ctime: time(1),
-                atime: time(2),
+                size: row.size,
+                mtime: time(row.times[0]),
+                ctime: time(row.times[1]),
+                atime: time(row.times[2]),
             },
-            nlink: self.nlink,
+            nlink: class.nlink,
             target: rest.and_then(|rest| rest.target.clone()),
             xattrs: rest.map_or_else(Xattrs::new, |rest| rest.xattrs.clone()),
-            since: Epoch(self.since.into()),
-            bytes_since: Epoch(self.bytes_since.into()),
-            rev: self.rev,
-            dirty: Dirty(self.dirty),
-            writer: self.writer,
-            live_stat: rest.and_then(|rest| rest.live_stat),
-            durable: self.durable,
-            listed: maybe(self.listed),
-            fetched: maybe(self.fetched),
-            bytes: self.bytes,
+            since: class.since,
+            bytes_since: class.bytes_since,
+            rev: row.rev.into(),
+            dirty: Dirty(class.dirty),
+            writer: class.writer,
+            live_stat: row.live.as_deref().map(|live| LiveStat {
+                size: live.size,
+                mtime: time(live.times[0]),
+                ctime: time(live.times[1]),
+            }),
+            durable: class.durable,
+            listed: class.listed,
+            fetched: class.fetched,
+            bytes: if class.bytes {
+                Bytes::Here
+            } else {
+                Bytes::Absent
+            },
         }
     }
 
+    fn of(&self, row: &Row) -> &Class {
+        &self.list[row.class as usize]
+    }
+
+    /// True for a node that has one name and no more.
+    pub(super) fn has_one_name(&self, row: &Row) -> bool {
+        let class = self.of(row);
+        let one = class.kind == Kind::Dir && class.nlink > 0 || class.nlink == 1;
+        one && row.ino != Ino::ROOT.0
+    }
+
+    /// Where its only name is, if that is known: the directory and the entry's cookie.
+    pub(super) fn only_name(&self, row: &Row) -> Option<(Ino, u32)> {
+        let known = row.home != 0 && self.has_one_name(row);
+        known.then_some((Ino(row.home), row.cookie))
+    }
+}
+
+impl Row {
     /// A place that holds no node.
     pub(super) fn free() -> Row {
         Row {
             ino: 0,
-            home: (0, 0),
+            home: 0,
+            cookie: 0,
             bid: 0,
             rev: 0,
+            class: 0,
             size: 0,
-            sec: [0; 3],
-            nsec: [0; 3],
-            uid: 0,
-            gid: 0,
-            nlink: 0,
-            dirty: 0,
-            writer: 0,
-            since: 0,
-            bytes_since: 0,
-            listed: 0,
-            fetched: 0,
-            mode: 0,
-            kind: Kind::File,
-            bytes: Bytes::Absent,
-            durable: false,
-            blocks: 0,
+            times: [0; 3],
+            live: None,
             rest: None,
+            blocks: 0,
         }
     }
 
-    /// True when whoever looks at `other` sees what this shows.
-    pub(super) fn shows(&self, other: &Row) -> bool {
-        let plain = |row: &Row| {
-            (
-                (row.kind, row.mode, row.uid, row.gid, row.nlink),
-                (row.size, row.sec, row.nsec),
-            )
+    /// Notes where its only name is; nothing if the cookie does not fit.
+    pub(super) fn set_home(&mut self, dir: Ino, cookie: Cookie) {
+        (self.home, self.cookie) = match u32::try_from(cookie.0) {
+            Ok(cookie) => (dir.0, cookie),
+            Err(_) => (0, 0),
         };
-        let rest = |row: &Row| {
-            let rest = row.rest.as_deref();
-            rest.map(|rest| (rest.target.clone(), rest.xattrs.clone(), rest.rdev))
-                .unwrap_or_default()
-        };
-        plain(self) == plain(other) && rest(self) == rest(other)
     }
 
-    /// True for a directory all names of which are known.
-    pub(super) fn is_listed(&self) -> bool {
-        self.listed != 0
+    /// Takes over where its name is from the row it replaces.
+    pub(super) fn set_home_of(&mut self, other: &Row) {
+        (self.home, self.cookie) = (other.home, other.cookie);
     }
 
-    /// True when a node like this has one name and no more.
-    pub(super) fn has_one_name(&self) -> bool {
-        self.ino != Ino::ROOT.0 && self.nlink > 0 && (self.kind == Kind::Dir || self.nlink == 1)
+    /// Where its name is must be asked.
+    pub(super) fn unset_home(&mut self) {
+        (self.home, self.cookie) = (0, 0);
     }
 
-    /// Where its only name is, if that is known.
-    pub(super) fn only_name(&self) -> Option<(Ino, Cookie)> {
-        let known = self.has_one_name() && self.home.0 != 0;
-        known.then_some((Ino(self.home.0), Cookie(self.home.1)))
+    /// Descends from no base object any more.
+    pub(super) fn orphan(&mut self) {
+        self.bid = 0;
     }
+}
+
+fn class(node: &Node) -> Class {
+    Class {
+        kind: node.attrs.kind,
+        mode: node.attrs.mode,
+        uid: node.attrs.uid,
+        gid: node.attrs.gid,
+        nlink: node.nlink,
+        dirty: node.dirty.0,
+        writer: node.writer,
+        since: node.since,
+        bytes_since: node.bytes_since,
+        listed: node.listed,
+        fetched: node.fetched,
+        bytes: node.bytes == Bytes::Here,
+        durable: node.durable,
+    }
+}
+
+/// True when whoever looks at both sees the same.
+pub(super) fn looks_the_same(one: &Node, other: &Node) -> bool {
+    let shown = |node: &Node| Attrs {
+        // Of a directory it says nothing.
+        size: if node.attrs.kind == Kind::Dir {
+            0
+        } else {
+            node.attrs.size
+        },
+        ..node.attrs
+    };
+    shown(one) == shown(other)
+        && one.nlink == other.nlink
+        && one.target == other.target
+        && one.xattrs == other.xattrs
 }
 
 #[cfg(test)]
@@ -205,15 +289,15 @@ mod tests {
                 rdev: 1 << 40,
                 size: u64::MAX,
                 mtime: time(-1, 999_999_999),
-                ctime: time(i64::MAX, 1),
-                atime: time(i64::MIN, 2),
+                ctime: time(9_000_000_000, 1),
+                atime: time(-9_000_000_000, 2),
             },
             nlink: 4,
             target: Some(b"t".to_vec()),
             xattrs: Xattrs::from([(b"user.a".to_vec(), b"b".to_vec())]),
             since: Epoch(5),
             bytes_since: Epoch(4),
-            rev: 1 << 50,
+            rev: 1 << 30,
             dirty: Dirty(31),
             writer: 8,
             live_stat: Some(LiveStat {
@@ -226,14 +310,17 @@ mod tests {
             fetched: None,
             bytes: Bytes::Here,
         };
-        assert_eq!(Row::pack(&node, node.since).unwrap().unpack(), node);
+        let mut classes = Classes::default();
+        let row = classes.pack(&node).unwrap();
+        assert_eq!(classes.unpack(&row), node);
         (node.target, node.live_stat, node.bid) = (None, None, None);
         (node.xattrs, node.attrs.rdev) = (Xattrs::new(), 0);
-        let row = Row::pack(&node, node.since).unwrap();
-        assert!(row.rest.is_none());
-        assert_eq!(row.unpack(), node);
-        assert!(size_of::<Row>() <= 144, "{}", size_of::<Row>());
-        node.since = Epoch(1 << 40);
-        assert!(Row::pack(&node, node.since).is_none());
+        let row = classes.pack(&node).unwrap();
+        assert!(row.rest.is_none() && row.live.is_none());
+        assert_eq!(classes.unpack(&row), node);
+        assert_eq!(classes.list.len(), 1, "one class for both");
+        assert!(size_of::<Row>() <= 88, "{}", size_of::<Row>());
+        node.attrs.mtime.sec = i64::MAX;
+        assert!(classes.pack(&node).is_none());
     }
 }

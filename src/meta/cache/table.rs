@@ -3,12 +3,12 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 
-use super::dir::{Dir, Ent};
+use super::dir::{Dir, fits};
 use super::index::Index;
 use super::pending::Pending;
-use super::row::Row;
+use super::row::{Classes, Row};
 use crate::meta::{Entry, Node};
-use crate::model::{Cookie, Epoch, Ino, Kind, Name};
+use crate::model::{Cookie, Ino, Kind, Name};
 
 /// A directory that was asked for single names this often is read as a whole, however large it is.
 pub(super) const PATIENCE: u8 = 16;
@@ -18,6 +18,7 @@ const MANY_PARTS: usize = 4096;
 /// The rows. Every row here is what the database says; what is not here is not known.
 pub(super) struct Table {
     nodes: Vec<Row>,
+    classes: Classes,
     free: Vec<u32>,
     by_ino: Index,
     dirs: HashMap<u64, Box<Dir>>,
@@ -45,6 +46,7 @@ impl Table {
     pub(super) fn new(limit: usize) -> Table {
         Table {
             nodes: Vec::new(),
+            classes: Classes::default(),
             free: Vec::new(),
             by_ino: Index::default(),
             dirs: HashMap::new(),
@@ -69,10 +71,19 @@ impl Table {
 
     pub(super) fn row(&self, ino: u64) -> Option<&Row> {
         let row = &self.nodes[self.place(ino)?];
-        if let Some(dir) = self.dirs.get(&row.home.0) {
+        if let Some(dir) = self.dirs.get(&row.home) {
             dir.touch();
         }
         Some(row)
+    }
+
+    pub(super) fn node(&self, ino: u64) -> Option<Node> {
+        self.row(ino).map(|row| self.classes.unpack(row))
+    }
+
+    /// Where the only name of a node is, if that is known.
+    pub(super) fn only_name(&self, ino: u64) -> Option<(Ino, u32)> {
+        self.classes.only_name(self.row(ino)?)
     }
 
     pub(super) fn dir(&self, ino: u64) -> Option<&Dir> {
@@ -84,13 +95,7 @@ impl Table {
     /// The entry of a name in a directory kept here.
     pub(super) fn find(&self, dir: &Dir, parent: Ino, name: &Name) -> Option<Entry> {
         let ent = dir.find(name.bytes(), &hash_name(&self.hasher))?;
-        Some(Entry {
-            parent,
-            name: name.clone(),
-            ino: Ino(ent.ino),
-            cookie: Cookie(ent.cookie),
-            since: Epoch(ent.since.into()),
-        })
+        dir.entry(parent, ent)
     }
 
     /// How often a directory that is not kept here was asked for single names, this time included.
@@ -104,51 +109,55 @@ impl Table {
     }
 
     /// Keeps a node read alone.
-    pub(super) fn keep(&mut self, row: Row) {
-        if self.place(row.ino).is_none() {
+    pub(super) fn keep(&mut self, node: &Node) {
+        if self.place(node.ino.0).is_none()
+            && let Some(row) = self.classes.pack(node)
+        {
             self.loose.push_back(row.ino);
             self.insert(row);
-            self.shrink();
         }
+        self.shrink();
     }
 
     /// Notes where the only name of a node is.
-    pub(super) fn settle(&mut self, ino: u64, home: (u64, u64)) {
+    pub(super) fn settle(&mut self, ino: u64, dir: Ino, cookie: Cookie) {
         if let Some(at) = self.place(ino)
-            && self.nodes[at].has_one_name()
+            && self.classes.has_one_name(&self.nodes[at])
         {
-            self.nodes[at].home = home;
+            self.nodes[at].set_home(dir, cookie);
         }
     }
 
     /// Notes the blocks of a row, unless it is another by now.
     pub(super) fn note_blocks(&mut self, node: &Node, blocks: u64) {
         if let (Some(at), Ok(blocks)) = (self.place(node.ino.0), u32::try_from(blocks + 1))
-            && self.nodes[at].unpack() == *node
+            && self.classes.unpack(&self.nodes[at]) == *node
         {
             self.nodes[at].blocks = blocks;
         }
     }
 
     /// Keeps a whole directory with the nodes its names lead to.
-    pub(super) fn keep_dir(&mut self, dir: u64, names: Vec<Ent>, rows: Vec<Row>) {
-        if self.dirs.contains_key(&dir) {
+    pub(super) fn keep_dir(&mut self, dir: Ino, names: Vec<Entry>, nodes: &[Node]) {
+        if self.dirs.contains_key(&dir.0) {
             return;
         }
-        self.asked.remove(&dir);
-        for row in rows {
-            if self.place(row.ino).is_none() {
+        self.asked.remove(&dir.0);
+        for node in nodes {
+            if self.place(node.ino.0).is_none()
+                && let Some(row) = self.classes.pack(node)
+            {
                 self.insert(row);
             }
         }
-        for ent in &names {
-            self.settle(ent.ino, (dir, ent.cookie));
+        for entry in &names {
+            self.settle(entry.ino.0, dir, entry.cookie);
         }
-        self.add_dir(dir, names);
+        self.add_dir(dir.0, names);
         self.shrink();
     }
 
-    fn add_dir(&mut self, dir: u64, names: Vec<Ent>) {
+    fn add_dir(&mut self, dir: u64, names: Vec<Entry>) {
         self.names += names.len();
         let hash = hash_name(&self.hasher);
         let kept = Box::new(Dir::new(names, &hash));
@@ -189,15 +198,19 @@ impl Table {
 
     /// Takes over what a transaction changed, now that it is committed.
     pub(super) fn apply(&mut self, pending: Pending) {
-        self.apply_orphans(&pending.orphaned);
+        for ino in &pending.orphaned {
+            if let Some(at) = self.place(*ino) {
+                self.nodes[at].orphan();
+            }
+        }
         for ino in &pending.renamed {
             if let Some(at) = self.place(*ino) {
-                self.nodes[at].home = (0, 0);
+                self.nodes[at].unset_home();
             }
         }
         let mut placed = HashSet::new();
         for ino in &pending.born {
-            let is_dir = |row: &Row| row.kind == Kind::Dir;
+            let is_dir = |node: &Node| node.attrs.kind == Kind::Dir;
             let there = pending.nodes.get(ino).and_then(Option::as_ref);
             if there.is_some_and(is_dir) && !self.dirs.contains_key(ino) {
                 self.add_dir(*ino, Vec::new());
@@ -223,7 +236,7 @@ impl Table {
             self.apply_node(ino, row, &placed);
         }
         for entry in &come {
-            self.settle(entry.ino.0, (entry.parent.0, entry.cookie.0));
+            self.settle(entry.ino.0, entry.parent, entry.cookie);
         }
         self.loosen(pending.renamed);
         self.shrink();
@@ -232,22 +245,26 @@ impl Table {
     /// Nodes that left the directories kept here are kept alone from now on.
     fn loosen(&mut self, renamed: HashSet<u64>) {
         for ino in renamed {
-            let home = self.place(ino).map(|at| self.nodes[at].home.0);
+            let home = self.place(ino).map(|at| self.nodes[at].home);
             if home.is_some_and(|home| !self.dirs.contains_key(&home)) {
                 self.loose.push_back(ino);
             }
         }
     }
 
-    fn apply_node(&mut self, ino: u64, row: Option<Row>, placed: &HashSet<u64>) {
-        let Some(mut row) = row else {
+    fn apply_node(&mut self, ino: u64, node: Option<Node>, placed: &HashSet<u64>) {
+        if node.is_none() {
             self.drop_dir(ino);
+        }
+        // What cannot be packed is not known any more.
+        let Some(mut row) = node.and_then(|node| self.classes.pack(&node)) else {
             return self.remove(ino);
         };
         match self.place(ino) {
             Some(at) => {
-                let home = self.nodes[at].home;
-                row.home = if row.has_one_name() { home } else { (0, 0) };
+                if self.classes.has_one_name(&row) {
+                    row.set_home_of(&self.nodes[at]);
+                }
                 self.nodes[at] = row;
             }
             // A node of a directory not kept here stays unknown.
@@ -256,29 +273,17 @@ impl Table {
         }
     }
 
-    fn apply_orphans(&mut self, bids: &[u64]) {
-        if bids.is_empty() {
-            return;
-        }
-        let bids: HashSet<u64> = bids.iter().copied().collect();
-        for row in &mut self.nodes {
-            if row.bid != 0 && bids.contains(&row.bid) {
-                row.bid = 0;
-            }
-        }
-    }
-
     /// True when the directory is kept here.
     fn put_name(&mut self, entry: &Entry) -> bool {
         let Some(dir) = self.dirs.get_mut(&entry.parent.0) else {
             return false;
         };
-        let Some(ent) = Ent::new(entry) else {
+        if !fits(entry) {
             self.drop_dir(entry.parent.0);
             return false;
-        };
+        }
         let before = dir.len();
-        dir.put(ent, &hash_name(&self.hasher));
+        dir.put(entry, &hash_name(&self.hasher));
         self.names = self.names + dir.len() - before;
         true
     }
@@ -293,6 +298,9 @@ impl Table {
 
     /// Lets go of what was not asked for lately until the limit holds.
     fn shrink(&mut self) {
+        if self.classes.is_full() {
+            *self = Table::new(self.limit);
+        }
         while self.loose.len() > self.limit / 8 + 1 {
             self.drop_oldest_loose();
         }
@@ -324,7 +332,7 @@ impl Table {
         let Some(ino) = self.loose.pop_front() else {
             return;
         };
-        let kept = |row: &Row| self.dirs.contains_key(&row.home.0);
+        let kept = |row: &Row| self.dirs.contains_key(&row.home);
         if !self.place(ino).is_some_and(|at| kept(&self.nodes[at])) {
             self.remove(ino);
         }
@@ -336,7 +344,7 @@ impl Table {
         };
         self.names -= gone.len();
         for ent in gone.after(0) {
-            let home = self.place(ent.ino).map(|at| self.nodes[at].home.0);
+            let home = self.place(ent.ino).map(|at| self.nodes[at].home);
             if home == Some(dir) || home == Some(0) {
                 self.remove(ent.ino);
             }

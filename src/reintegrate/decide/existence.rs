@@ -8,7 +8,7 @@ use crate::reintegrate::universe::{Object, Place, Server, Version};
 
 /// Decides about an object other than the root.
 pub(super) fn decide(object: &Object) -> Verdict {
-    if local(object) {
+    if object.stays || local(object) {
         return Verdict::apart(Why::Local);
     }
     match (&object.base, &object.client, &object.server) {

@@ -127,3 +127,69 @@ for kind, path in (("directory", "t"), ("file", "suid")):
     attempt("xattr of nobody " + kind, lambda: os.setxattr(path, "nobody.k", b"v"))
     attempt("xattr missing " + kind, lambda: os.getxattr(path, "user.missing"))
     attempt("xattr replaced " + kind, lambda: os.setxattr(path, "user.missing", b"v", os.XATTR_REPLACE))
+
+# Mappings and ordinary calls see each other's bytes at once; what is behind the end is not there.
+import mmap, signal
+with open("mapped", "wb") as file:
+    file.write(bytes(range(256)) * 64)
+w = os.open("mapped", os.O_RDWR)
+shared, private = mmap.mmap(w, 16384), mmap.mmap(w, 16384, mmap.MAP_PRIVATE)
+shared[5000:5004] = b"MAP!"; print("read sees the map", os.pread(w, 4, 5000))
+os.pwrite(w, b"call", 9000); print("the map sees a write", shared[9000:9004])
+private[100:103] = b"own"; print("private", os.pread(w, 3, 100) == b"own", shared[100:103] == b"own")
+shared.flush(); os.utime("mapped", ns=(1, 1)); shared[0] = 77; shared.flush(); print("mtime after msync", os.stat("mapped").st_mtime_ns > 1)
+os.ftruncate(w, 8192); os.ftruncate(w, 16384); print("cut and grown", shared[9000:9004], shared[5000:5004])
+os.ftruncate(w, 4096)
+def killed(op):
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid == 0:
+        op(); os._exit(0)
+    return os.WTERMSIG(os.waitpid(pid, 0)[1])
+print("behind the end", killed(lambda: shared[8192]) == signal.SIGBUS, "before it", killed(lambda: shared[4095]))
+os.ftruncate(w, 16384); shared[16000] = 1; os.unlink("mapped"); shared[16001] = 2; shared.flush(); print("unlinked", os.pread(w, 2, 16000), os.fstat(w).st_nlink)
+os.close(w); print("closed", shared[16000:16002])
+with open("mapped", "wb") as file:
+    file.write(b"y" * 10000)
+w = os.open("mapped", os.O_RDONLY)
+attempt("shared writing of what is open for reading", lambda: mmap.mmap(w, 4096, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE))
+seen = mmap.mmap(w, 4096, mmap.MAP_SHARED, mmap.PROT_READ)
+with open("mapped", "r+b") as file:
+    file.write(b"n" * 100)
+print("another handle's write", seen[:3])
+with open("mapped.new", "wb") as file:
+    file.write(b"z" * 10000)
+os.rename("mapped.new", "mapped"); print("replaced", seen[:3], open("mapped", "rb").read(3))
+
+# Appending by two handles; writing at a place with O_APPEND.
+x, y = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_APPEND), os.open("log", os.O_WRONLY | os.O_APPEND)
+for i in range(20):
+    os.write(x if i % 2 else y, b"%02d" % i)
+os.pwrite(x, b"end", 0); print(open("log", "rb").read())
+for i in range(4):
+    if os.fork() == 0:
+        h = os.open("many", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        for n in range(50):
+            os.write(h, (b"%d" % i) * 37)
+        os._exit(0)
+for i in range(4):
+    os.wait()
+lines = open("many", "rb").read(); print("appended by four", len(lines), all(len(set(lines[n:n + 37])) == 1 for n in range(0, len(lines), 37)))
+
+# What entries of a directory say of themselves.
+for entry in sorted(os.scandir("r"), key=lambda e: e.name):
+    st = entry.stat(follow_symlinks=False)
+    print(entry.name, entry.inode() == st.st_ino, entry.is_dir(follow_symlinks=False) == stat.S_ISDIR(st.st_mode))
+os.makedirs("p/q"); print("..", os.stat("p/q/..").st_ino == os.stat("p").st_ino); os.rename("p/q", "r/q"); print("..", os.stat("r/q/..").st_ino == os.stat("r").st_ino)
+numbers = [os.stat("f").st_ino]; os.rename("f", "f2"); numbers.append(os.stat("f2").st_ino); os.rename("f2", "f"); print("number kept", len(set(numbers)) == 1)
+
+# Space: what is taken, and what a hole gives back.
+with open("space", "wb") as file:
+    file.write(b"s" * (1 << 20)); file.truncate(64 << 20)
+sp = os.open("space", os.O_RDWR); os.fsync(sp)
+taken = lambda: os.fstat(sp).st_blocks * 512
+print("taken", (1 << 20) <= taken() < (4 << 20), os.fstat(sp).st_size)
+fallocate(sp, 3, 0, 512 << 10); print("punched", taken() < (1 << 20) + (256 << 10))
+attempt("beyond the largest", lambda: os.ftruncate(sp, (1 << 63) - 1) or os.fstat(sp).st_size == (1 << 63) - 1)
+attempt("beyond any", lambda: os.pwrite(sp, b"x", (1 << 63) - 1))
+os.ftruncate(sp, 100)

@@ -86,3 +86,34 @@ other = os.open("lock", os.O_RDWR); os.rename("lock", "locked")
 fcntl.flock(fd, fcntl.LOCK_EX)
 assert not tries(lambda: fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB))
 os.rename("locked", "lock")
+
+# Waiting ends with a signal, whichever lock it is.
+signal.alarm(0)
+fcntl.flock(fd, fcntl.LOCK_UN); posix(fd, U, 0, 0)
+class Alarmed(Exception):
+    pass
+def alarmed(*_):
+    raise Alarmed
+signal.signal(signal.SIGALRM, alarmed)
+holder = os.fork()
+if holder == 0:
+    held = os.open("lock", os.O_RDWR)
+    fcntl.flock(held, fcntl.LOCK_EX); posix(held, W, 0, 0)
+    open("holding", "w").close()
+    signal.pause()
+import time
+until = time.time() + 60
+while not os.path.exists("holding") and time.time() < until:
+    time.sleep(0.01)
+for what, op in (("flock", lambda: fcntl.flock(other, fcntl.LOCK_EX)), ("F_SETLKW", lambda: fcntl.lockf(other, fcntl.LOCK_EX)),
+                 ("F_OFD_SETLKW", lambda: fcntl.fcntl(other, 38, flock_record(W, 0, 1)))):
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        op()
+        assert False, what
+    except Alarmed:
+        pass
+os.kill(holder, signal.SIGKILL); os.waitpid(holder, 0); os.unlink("holding")
+signal.signal(signal.SIGALRM, signal.SIG_DFL); signal.alarm(60)
+fcntl.flock(other, fcntl.LOCK_EX); fcntl.lockf(other, fcntl.LOCK_EX)
+signal.alarm(0)

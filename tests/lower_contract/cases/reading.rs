@@ -76,3 +76,80 @@ pub fn a_local_file_that_refuses_is_our_trouble(rig: &Rig) {
     assert!(matches!(found, Err(LowerError::Local { .. })), "{found:?}");
     assert_eq!(rig.text("a"), "x");
 }
+
+pub fn many_small_files_come_together_and_each_has_its_answer(rig: &Rig) {
+    fs::create_dir(rig.at("d")).unwrap();
+    for name in ["one", "two", "empty", "large"] {
+        let text = if name == "empty" { "" } else { name };
+        rig.put(
+            &format!("d/{name}"),
+            &text.repeat(if name == "large" { 1000 } else { 1 }),
+        );
+    }
+    fs::create_dir(rig.at("d/dir")).unwrap();
+    mkfifo(&rig.at("d/pipe"));
+    std::os::unix::fs::symlink("one", rig.at("d/link")).unwrap();
+    let asked = ["one", "no", "two", "empty", "large", "dir", "pipe", "link"];
+    let names: Vec<_> = asked
+        .iter()
+        .map(|name| (*name).try_into().unwrap())
+        .collect();
+    let into = local(b"");
+    let answers = rig.lower.read_many(&path("d"), &names, 100, &into).unwrap();
+    assert_eq!(answers.len(), asked.len());
+    let bytes = content(&into);
+    for (name, answer) in asked.iter().zip(&answers) {
+        match (*name, answer) {
+            ("one" | "two" | "empty", Ok(packed)) => {
+                let at = packed.at as usize;
+                let end = at + packed.seen.stamp.size as usize;
+                let want = if *name == "empty" { "" } else { name };
+                assert_eq!(&bytes[at..end], want.as_bytes());
+                // Written a moment ago: the stamp alone does not vouch for them.
+                assert!(!packed.seen.stamp.racy || packed.seen.stamp.hash.is_some());
+            }
+            ("no", Err(LowerError::NotFound(found))) => assert_eq!(*found, path("d/no")),
+            ("large" | "dir" | "pipe" | "link", Err(_)) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    let gone = rig.lower.read_many(&path("no"), &names, 100, &into);
+    assert!(matches!(gone, Err(LowerError::NotFound(_))), "{gone:?}");
+}
+
+pub fn a_part_comes_to_its_place_and_nothing_else_does(rig: &Rig) {
+    let file = File::create(rig.at("a")).unwrap();
+    file.write_all_at(b"begin", 0).unwrap();
+    file.write_all_at(b"middle", 20 << 20).unwrap();
+    file.set_len(40 << 20).unwrap();
+    let into = local(b"");
+    into.set_len(40 << 20).unwrap();
+    let part = |at, len| driftfs::lower::PartOf {
+        path: path("a"),
+        at,
+        len,
+        torn: false,
+    };
+    let read = rig
+        .lower
+        .read_part(&part(20 << 20, 1 << 20), &into)
+        .unwrap();
+    assert_eq!(read.seen.stamp.size, 40 << 20);
+    assert!(read.moved >= 6 && read.moved <= 1 << 20, "{}", read.moved);
+    let mut bytes = [0; 6];
+    into.read_exact_at(&mut bytes, 20 << 20).unwrap();
+    assert_eq!(&bytes, b"middle");
+    into.read_exact_at(&mut bytes, 0).unwrap();
+    assert_eq!(bytes, [0; 6]);
+    let past = rig
+        .lower
+        .read_part(&part(40 << 20, 1 << 20), &into)
+        .unwrap();
+    assert_eq!((past.moved, into.metadata().unwrap().len()), (0, 40 << 20));
+    let missing = driftfs::lower::PartOf {
+        path: path("no"),
+        ..part(0, 1)
+    };
+    let found = rig.lower.read_part(&missing, &into);
+    assert_eq!(found.unwrap_err(), LowerError::NotFound(path("no")));
+}
