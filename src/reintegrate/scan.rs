@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::build::{Built, Joined};
-use super::identify::identify;
-use super::takeover::{heirs, made_on_both};
+use super::identify::Identity;
+use super::takeover::{Heirs, heirs};
 use super::tokens::{self, Comparer, Halt, Kept};
 use super::touched::touched;
 use super::trees::{BaseTree, LiveTree, ServerTree, Sid};
@@ -93,20 +93,28 @@ pub(super) fn scan_with(
     tokens::drop_left_over(tree)?;
     let hold = fetch.hold();
     let here = read_here(tree, scope)?;
+    let heirs = heirs(&here.base, &here.live);
     let walk = Walk {
         lower,
+        heirs: &heirs,
         base: &here.base,
         live: &here.live,
         disputed: &here.disputed,
         mask,
         lanes,
     };
-    let server = match &here.dirs {
+    let found = match &here.dirs {
         None => walk.everything(),
         Some(dirs) => walk.these(dirs),
     }
     .map_err(ScanError::Link)?;
-    let joined = join(tree, &here, &server, mask)?;
+    let joined = join(
+        tree,
+        &here,
+        &found.server,
+        (found.identity, heirs, found.both),
+        mask,
+    )?;
     let mut comparer = Comparer::new(tree, lower, mask);
     let built = joined.build(tree, &mut comparer, lanes)?;
     if built.wants_whole {
@@ -189,11 +197,9 @@ fn join<'a>(
     tree: &Tree,
     here: &'a Here,
     server: &'a ServerTree,
+    (identity, heirs, both): (Identity, Heirs, HashMap<Sid, Ino>),
     mask: Mask,
 ) -> Result<Joined<'a>, TreeError> {
-    let identity = identify(&here.base, server, &mask);
-    let heirs = heirs(&here.base, &here.live);
-    let both = made_on_both(&here.live, server, &identity, &heirs);
     let whole = here.dirs.is_none();
     let strangers = if whole {
         HashSet::new()

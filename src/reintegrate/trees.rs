@@ -89,9 +89,9 @@ impl LiveTree {
             nodes.insert(node.ino, node);
         }
         let mut next = vec![Ino::ROOT];
-        let mut taken = HashSet::new();
         while let Some(ino) = next.pop() {
-            let Some(node) = nodes.get(&ino).filter(|_| taken.insert(ino)) else {
+            // One with several names is met again, and is in the tree by then.
+            let Some(node) = nodes.remove(&ino) else {
                 continue;
             };
             if node.attrs.kind == Kind::Dir {
@@ -100,7 +100,7 @@ impl LiveTree {
                     tree.name(ino, entry.name, entry.ino);
                 }
             }
-            tree.put(node.clone());
+            tree.put(node);
         }
         Ok(tree)
     }

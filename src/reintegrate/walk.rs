@@ -3,16 +3,16 @@
 //! A directory that was never listed here is not entered: nothing in it is known, so nothing in it can differ. But when
 //! something known is missing, these are searched too: it may have been moved there.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::identify::{Identity, identify};
-use super::takeover::{Heirs, heirs, made_on_both};
+use super::takeover::{Heirs, made_on_both};
 use super::trees::{BaseTree, Heard, LiveTree, ServerTree, Sid};
 use super::width::each;
 use crate::lower::{Answer, Lower, LowerError};
 use crate::meta::{BaseNode, Node};
-use crate::model::{Bid, Dirty, Kind, Listing, Mask, Name, Observed, RelPath, Sameness};
+use crate::model::{Bid, Dirty, Ino, Kind, Listing, Mask, Name, Observed, RelPath, Sameness};
 
 /// Directories entered in one scan only to look for something missing.
 const SEARCHED: usize = 10_000;
@@ -24,6 +24,8 @@ pub(super) struct Walk<'a> {
     pub(super) live: &'a LiveTree,
     /// Base objects in conflict: what the server has of them is asked in full.
     pub(super) disputed: &'a HashSet<Bid>,
+    /// Which live node is which base object.
+    pub(super) heirs: &'a Heirs,
     pub(super) mask: Mask,
     /// Directories asked for at once.
     pub(super) lanes: usize,
@@ -32,9 +34,17 @@ pub(super) struct Walk<'a> {
 /// Listings that are held at once, for each lane.
 const HELD: usize = 4;
 
+/// What was listed, and which of it is known.
+pub(super) struct Found {
+    pub(super) server: ServerTree,
+    pub(super) identity: Identity,
+    /// See [`made_on_both`].
+    pub(super) both: HashMap<Sid, Ino>,
+}
+
 impl Walk<'_> {
     /// Lists all that is listed here. An error: the server does not answer.
-    pub(super) fn everything(&self) -> Answer<ServerTree> {
+    pub(super) fn everything(&self) -> Answer<Found> {
         let mut server = ServerTree::new();
         let mut next = VecDeque::from([Sid::ROOT]);
         loop {
@@ -47,15 +57,20 @@ impl Walk<'_> {
                     );
                 }
             }
-            next.extend(self.more(&mut server));
+            let (identity, both) = self.known(&server);
+            next.extend(self.more(&mut server, &identity, &both));
             if next.is_empty() {
-                return Ok(server);
+                return Ok(Found {
+                    server,
+                    identity,
+                    both,
+                });
             }
         }
     }
 
     /// Lists these base directories at their base places, and nothing else.
-    pub(super) fn these(&self, dirs: &HashSet<Bid>) -> Answer<ServerTree> {
+    pub(super) fn these(&self, dirs: &HashSet<Bid>) -> Answer<Found> {
         let mut server = ServerTree::new();
         // From the root downwards: what a listing of the directory above says counts more than base.
         let mut some = Vec::new();
@@ -69,22 +84,24 @@ impl Walk<'_> {
             some.push(bid);
         }
         self.enter_all_of(&mut server, &some)?;
-        self.made_here(&mut server)?;
-        Ok(server)
+        self.made_here(server)
     }
 
     /// Directories made here that the server has too, inside of what was listed.
-    fn made_here(&self, server: &mut ServerTree) -> Answer<()> {
+    fn made_here(&self, mut server: ServerTree) -> Answer<Found> {
         loop {
-            let (identity, heirs) = self.identities(server);
-            let both = made_on_both(self.live, server, &identity, &heirs);
-            let unheard = |sid: &&Sid| is_dir(server, **sid) && !server.heard.contains_key(sid);
+            let (identity, both) = self.known(&server);
+            let unheard = |sid: &&Sid| is_dir(&server, **sid) && !server.heard.contains_key(sid);
             let mut next: Vec<Sid> = both.keys().filter(unheard).copied().collect();
             if next.is_empty() {
-                return Ok(());
+                return Ok(Found {
+                    server,
+                    identity,
+                    both,
+                });
             }
             next.sort_unstable();
-            self.enter_all(server, &next)?;
+            self.enter_all(&mut server, &next)?;
         }
     }
 
@@ -103,11 +120,10 @@ impl Walk<'_> {
         }
     }
 
-    fn identities(&self, server: &ServerTree) -> (Identity, Heirs) {
-        (
-            identify(self.base, server, &self.mask),
-            heirs(self.base, self.live),
-        )
+    fn known(&self, server: &ServerTree) -> (Identity, HashMap<Sid, Ino>) {
+        let identity = identify(self.base, server, &self.mask);
+        let both = made_on_both(self.live, server, &identity, self.heirs);
+        (identity, both)
     }
 
     /// True when one of these base directories lies above another one.
@@ -236,9 +252,12 @@ impl Walk<'_> {
 
     /// Directories still to be entered, once all that are surely known have been: those that turned out to be ours, and
     /// when there are none left, those where something missing may be.
-    fn more(&self, server: &mut ServerTree) -> Vec<Sid> {
-        let (identity, heirs) = self.identities(server);
-        let both = made_on_both(self.live, server, &identity, &heirs);
+    fn more(
+        &self,
+        server: &mut ServerTree,
+        identity: &Identity,
+        both: &HashMap<Sid, Ino>,
+    ) -> Vec<Sid> {
         let unheard = |sid: &Sid| is_dir(server, *sid) && !server.heard.contains_key(sid);
         let is_ours = |sid: &Sid| match identity.base_of.get(sid) {
             Some(bid) => self.listed_here(*bid),
@@ -248,7 +267,7 @@ impl Walk<'_> {
         let (ours, others): (Vec<Sid>, Vec<Sid>) = left.partition(is_ours);
         let enough = server.searched.len() >= SEARCHED;
         let misses =
-            || self.misses_something(server, &identity) || self.misses_a_name(server, &identity);
+            || self.misses_something(server, identity) || self.misses_a_name(server, identity);
         if !ours.is_empty() || enough || !misses() {
             return ours;
         }
