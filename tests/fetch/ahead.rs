@@ -77,6 +77,8 @@ fn a_reader_of_everything_costs_few_questions() {
     for dir in ["a", "b", "c"] {
         for path in in_order(&bed, dir) {
             opens(&bed, &path);
+            // As a reader who is slower than the server.
+            until(|| bed.fetch.idle());
         }
     }
     let asked = bed.lower.calls_of(Call::Read) - before;
