@@ -167,6 +167,7 @@ fn look(inner: &Arc<Inner>, dir: Ino) -> Result<bool, FetchError> {
     if wants_xattrs(&before, &listing, &mask) {
         listing = ask(inner, &before.path, true)?;
     }
+    ask_own_xattrs(inner, &before, &mut listing)?;
     inner.remark(&before.path, &listing);
     let taken = if before.says(&listing, &mask) {
         Taken::complete()
@@ -193,6 +194,20 @@ fn ask(inner: &Inner, path: &RelPath, xattrs: bool) -> Result<Listing, FetchErro
         .lower
         .list(path, xattrs)
         .map_err(|error| inner.told("looking again", error))
+}
+
+/// A directory's own extended attributes, when it is not as base says: taking the rest without them would make it look
+/// compared.
+fn ask_own_xattrs(inner: &Inner, before: &Before, listing: &mut Listing) -> Result<(), FetchError> {
+    if listing.dir.xattrs.is_some() || !own_differs(&before.dir, &listing.dir) {
+        return Ok(());
+    }
+    let looked = inner.lower.look(&before.path, true);
+    let looked = looked.map_err(|error| inner.told("looking again", error))?;
+    // Newer than the listing's stamp at worst, which the next look then finds changed.
+    let same = looked.filter(|seen| seen.stamp.ino == listing.dir.stamp.ino);
+    listing.dir.xattrs = same.and_then(|seen| seen.xattrs);
+    Ok(())
 }
 
 /// Extended attributes cost a round trip each on some lowers, so they are asked for only when something is new, or when
