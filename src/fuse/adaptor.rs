@@ -18,6 +18,7 @@ use super::convert::{
     call, file_attr, file_type, how_to_open, kind_of_mode, masked, open_call, rename_mode, set_time,
 };
 use super::errno::errno;
+use super::listings::{self, Listings};
 use super::parked::guarded;
 use super::replies;
 use super::telling::Telling;
@@ -36,13 +37,20 @@ pub(super) struct Adaptor {
     overlay: Arc<Overlay>,
     waits: Arc<Waits>,
     backings: Arc<Backings>,
+    listings: Arc<Listings>,
     /// Passthrough is wanted.
     passthrough: bool,
 }
 
 impl Adaptor {
-    pub(super) fn new(overlay: Arc<Overlay>, waits: Arc<Waits>, passthrough: bool) -> Adaptor {
+    pub(super) fn new(
+        overlay: Arc<Overlay>,
+        waits: Arc<Waits>,
+        listings: Arc<Listings>,
+        passthrough: bool,
+    ) -> Adaptor {
         Adaptor {
+            listings,
             backings: Arc::new(Backings::new(Arc::clone(&overlay))),
             overlay,
             waits,
@@ -75,9 +83,14 @@ impl Adaptor {
         reply: ReplyEntry,
     ) {
         let (telling, parent, name) = (self.telling(), Ino(parent.0), Name::from_os(name));
+        let listings = Arc::clone(&self.listings);
         self.waits.run(
             masked(call(request), umask),
-            move |o, c| o.make(c, parent, name.as_ref().map_err(Clone::clone)?, &new),
+            move |o, c| {
+                let made = o.make(c, parent, name.as_ref().map_err(Clone::clone)?, &new)?;
+                listings.changed(parent);
+                Ok(made)
+            },
             move |result| telling.entry(reply, parent, result),
         );
     }
@@ -195,19 +208,27 @@ impl Filesystem for Adaptor {
     }
 
     fn unlink(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        let name = name.to_owned();
+        let (name, listings) = (name.to_owned(), Arc::clone(&self.listings));
         self.waits.run(
             call(request),
-            move |o, c| o.unlink(c, Ino(parent.0), &Name::from_os(&name)?),
+            move |o, c| {
+                o.unlink(c, Ino(parent.0), &Name::from_os(&name)?)?;
+                listings.changed(Ino(parent.0));
+                Ok(())
+            },
             move |result| replies::done(reply, result),
         );
     }
 
     fn rmdir(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        let name = name.to_owned();
+        let (name, listings) = (name.to_owned(), Arc::clone(&self.listings));
         self.waits.run(
             call(request),
-            move |o, c| o.rmdir(c, Ino(parent.0), &Name::from_os(&name)?),
+            move |o, c| {
+                o.rmdir(c, Ino(parent.0), &Name::from_os(&name)?)?;
+                listings.changed(Ino(parent.0));
+                Ok(())
+            },
             move |result| replies::done(reply, result),
         );
     }
@@ -230,11 +251,15 @@ impl Filesystem for Adaptor {
             return reply.error(Errno::EINVAL);
         };
         let (name, new_name) = (name.to_owned(), new_name.to_owned());
+        let listings = Arc::clone(&self.listings);
         self.waits.run(
             call(request),
             move |o, c| {
                 let (from, to) = (Name::from_os(&name)?, Name::from_os(&new_name)?);
-                o.rename(c, (Ino(parent.0), &from), (Ino(new_parent.0), &to), mode)
+                o.rename(c, (Ino(parent.0), &from), (Ino(new_parent.0), &to), mode)?;
+                listings.changed(Ino(parent.0));
+                listings.changed(Ino(new_parent.0));
+                Ok(())
             },
             move |result| replies::done(reply, result),
         );
@@ -242,9 +267,14 @@ impl Filesystem for Adaptor {
 
     fn link(&self, request: &Request, ino: INodeNo, new_parent: INodeNo, new_name: &OsStr, reply: ReplyEntry) {
         let (name, telling, dir) = (new_name.to_owned(), self.telling(), Ino(new_parent.0));
+        let listings = Arc::clone(&self.listings);
         self.waits.run(
             call(request),
-            move |o, c| o.link(c, Ino(ino.0), dir, &Name::from_os(&name)?),
+            move |o, c| {
+                let made = o.link(c, Ino(ino.0), dir, &Name::from_os(&name)?)?;
+                listings.changed(dir);
+                Ok(made)
+            },
             move |result| telling.entry(reply, dir, result),
         );
     }
@@ -264,12 +294,14 @@ impl Filesystem for Adaptor {
     ) {
         let (name, telling, how) = (name.to_owned(), self.telling(), how_to_open(flags));
         let exclusive = flags & f::O_EXCL != 0;
-        let backings = Arc::clone(&self.backings);
+        let (backings, listings) = (Arc::clone(&self.backings), Arc::clone(&self.listings));
         self.waits.run(
             masked(open_call(request, flags), umask),
             move |o, c| {
                 let name = Name::from_os(&name)?;
-                o.create(c, Ino(parent.0), &name, mode & 0o7777, how, exclusive)
+                let made = o.create(c, Ino(parent.0), &name, mode & 0o7777, how, exclusive)?;
+                listings.changed(Ino(parent.0));
+                Ok(made)
             },
             move |result| telling.created(reply, &backings, Ino(parent.0), result),
         );
@@ -332,11 +364,18 @@ impl Filesystem for Adaptor {
     }
 
     fn opendir(&self, request: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+        let listings = Arc::clone(&self.listings);
         self.waits.run(
             call(request),
             move |o, c| Ok((o.opendir(c, Ino(ino.0))?, o.keeps_listing(Ino(ino.0)))),
             move |result| match result {
-                Ok((handle, keeps)) => reply.opened(FileHandle(handle), replies::dir_flags(keeps)),
+                Ok((handle, keeps)) => {
+                    if keeps {
+                        listings.opened(Ino(ino.0));
+                    }
+                    let handle = if keeps { listings::KEPT } else { handle };
+                    reply.opened(FileHandle(handle), replies::dir_flags(keeps));
+                }
                 Err(error) => reply.error(errno(&error)),
             },
         );
@@ -376,8 +415,11 @@ impl Filesystem for Adaptor {
         }
     }
 
-    fn releasedir(&self, _request: &Request, _ino: INodeNo, fh: FileHandle, _flags: OpenFlags, reply: ReplyEmpty) {
-        self.overlay.releasedir(fh.0);
+    fn releasedir(&self, _request: &Request, ino: INodeNo, fh: FileHandle, _flags: OpenFlags, reply: ReplyEmpty) {
+        match fh.0 {
+            listings::KEPT => self.listings.released(Ino(ino.0)),
+            handle => self.overlay.releasedir(handle),
+        }
         reply.ok();
     }
 

@@ -4,6 +4,7 @@ mod adaptor;
 mod backing;
 mod convert;
 mod errno;
+mod listings;
 mod notify;
 mod parked;
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use fuser::{BackgroundSession, Config, MountOption, Session, SessionACL};
 
 use super::adaptor::Adaptor;
+use super::listings::Listings;
 use super::notify;
 use super::waits::Waits;
 use crate::overlay::Overlay;
@@ -50,13 +51,16 @@ pub struct Mounted {
 /// Mounts, and answers from now on.
 pub fn mount(options: &MountOptions, overlay: Arc<Overlay>) -> io::Result<Mounted> {
     let waits = Arc::new(Waits::new(Arc::clone(&overlay)));
+    let listings = Arc::new(Listings::default());
     let adaptor = Adaptor::new(
         Arc::clone(&overlay),
         Arc::clone(&waits),
+        Arc::clone(&listings),
         options.passthrough,
     );
     let session = Session::new(adaptor, &options.mountpoint, &config(options))?.spawn()?;
     let session = ManuallyDrop::new(session);
+    listings.tell_by(session.notifier());
     let stop = Arc::new(AtomicBool::new(false));
     let (notifier, stopped) = (session.notifier(), Arc::clone(&stop));
     std::thread::Builder::new()
