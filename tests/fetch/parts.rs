@@ -136,7 +136,8 @@ fn who_reads_on_has_it_all_in_the_end() {
         at += len as u64;
     }
     until(|| is_here(&bed));
-    assert!(bed.tree.is_clean(bed.ino("big")).unwrap());
+    // As soon as our own hands are off it: a file that somebody could write is never called clean.
+    until(|| bed.tree.is_clean(bed.ino("big")).unwrap());
     for spot in &spots {
         assert_eq!(live(&bed, *spot, 4096), pattern(*spot, 4096, 0));
     }
@@ -216,7 +217,8 @@ fn a_file_that_moves_meanwhile_begins_anew() {
     assert_eq!(bed.node("big").unwrap().attrs.size, 48 * MB);
     bed.bring("big").unwrap();
     assert!(live(&bed, 0, 4096) == pattern(0, 4096, 7));
-    assert!(bed.tree.is_clean(bed.ino("big")).unwrap());
+    // As soon as our own hands are off it: a file that somebody could write is never called clean.
+    until(|| bed.tree.is_clean(bed.ino("big")).unwrap());
 }
 
 #[test]

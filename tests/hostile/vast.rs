@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::support::{Rig, can_mount, measured, run_limited, scale, sh, sh_within, wait_for};
+use crate::support::{Rig, can_mount, measured, run_limited, scale, sh, sh_within};
 
 const LONG: Duration = Duration::from_secs(900);
 
@@ -28,7 +28,11 @@ fn a_tree_of_many_levels_is_walked_changed_and_merged() {
     down(&rig.lower, levels, true, "open('f', 'w').write('bottom')");
     let began = Instant::now();
     rig.mount(&[]).ok();
-    wait_for("all names are here", || rig.json(&["st"])["unlisted"] == 0);
+    let until = Instant::now() + LONG;
+    while rig.json(&["st"])["unlisted"] != 0 {
+        assert!(Instant::now() < until, "not all names came");
+        std::thread::sleep(Duration::from_millis(200));
+    }
     assert_eq!(
         down(&rig.mnt, levels, false, "print(open('f').read())"),
         "bottom\n"
