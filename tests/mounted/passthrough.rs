@@ -69,6 +69,8 @@ fn works_alone(
     let signal = |signal| assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
     let (tell, told) = mpsc::channel();
     signal(libc::SIGSTOP);
+    // A thread goes on until it next looks at its signals.
+    wait_for("all of the daemon stops", || all_stopped(pid));
     let worker = std::thread::spawn(move || {
         work(&file);
         // The close comes after it: that one is the daemon's business.
@@ -78,6 +80,15 @@ fn works_alone(
     signal(libc::SIGCONT);
     worker.join().expect("the work is done in the end");
     alone
+}
+
+/// True when every thread of a process is stopped.
+fn all_stopped(pid: i32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    threads.flatten().all(|thread| {
+        fs::read_to_string(thread.path().join("status"))
+            .is_ok_and(|status| status.contains("\nState:\tT"))
+    })
 }
 
 fn state(path: &Path) -> String {
