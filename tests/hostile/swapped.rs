@@ -110,7 +110,7 @@ fn nothing_goes_through_a_directory_that_becomes_a_symlink() {
 
 /// Both sides are equal once the exchanging has ended and a person has decided.
 fn settle(rig: &Rig) {
-    for _ in 0..10 {
+    for _ in 0..40 {
         let ran = rig.online();
         match ran.code {
             0 => break,
