@@ -3,9 +3,9 @@
 use super::acl::{ACCESS, Acl};
 use super::commit::Core;
 use super::live::{OpenNode, live_stat};
+use super::quiet::Looked;
 use super::record::At;
 use super::seal::{CAPABILITY, kill_set_ids};
-use super::silent::Looked;
 use super::{Result, Seen, SetAttrs, SetTime, Tree, TreeError};
 use crate::meta::Node;
 use crate::model::{Bytes, Dirty, Ino, Kind, LiveStat, Time, Who};

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::commit::{Core, locked};
 use super::live::{Handle, live_stat};
-use super::silent::Looked;
+use super::quiet::Looked;
 use super::{Result, Tree, TreeError, io};
 use crate::model::{Ino, ObjectId};
 use crate::sys;

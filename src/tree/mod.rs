@@ -10,7 +10,7 @@
 //! | attributes and extended attributes | `attrs.rs`, `xattrs.rs`, access control lists in `acl.rs` |
 //! | looking: stat, lookup, list | `stat.rs` |
 //! | bytes: open, read, write, truncate | `bytes.rs`, `truncate.rs`, `copy.rs` |
-//! | writers nobody sees: passthrough, mappings | `silent.rs` |
+//! | writers nobody sees: passthrough, mappings | `silent.rs`, how their files are looked at `quiet.rs` and `watched.rs` |
 //! | handles and the lock of a node | `live.rs` |
 //! | what must be kept before the first write | `seal.rs` |
 //! | bytes from the server | `incoming.rs`, many small files at once `placing.rs`, `replace.rs`, clean or not in `clean.rs` |
@@ -43,6 +43,7 @@ mod names;
 mod names_test;
 mod placing;
 mod purge;
+mod quiet;
 mod record;
 mod rename;
 mod replace;
@@ -60,6 +61,7 @@ mod testing;
 mod together;
 mod truncate;
 mod types;
+mod watched;
 mod xattrs;
 
 use std::sync::{Arc, Mutex};

@@ -10,8 +10,8 @@ use std::sync::atomic::Ordering;
 
 use super::commit::Core;
 use super::live::{OpenNode, live_stat};
+use super::quiet::{Looked, look_quietly};
 use super::record::At;
-use super::silent::{Looked, look_quietly};
 use super::{Result, TreeError, io};
 use crate::meta::{BaseNode, Node, Rows, WriteTxn};
 use crate::model::{Bytes, Dirty, Epoch, Kind, LiveStat, Who};

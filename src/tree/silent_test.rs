@@ -1,6 +1,7 @@
 //! Writers nobody sees. The kernel's part is played by writing the live file itself.
 
 use std::fs::File;
+use std::io::Write as _;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
@@ -10,11 +11,27 @@ use crate::meta::{Node, WriteTxn};
 use crate::model::{Dirty, Ino, Kind, ObjectId};
 use crate::sys;
 
-/// A lab where the kernel could pass through; `None` on a file system where it may not.
+/// A lab where the kernel could pass through for writing; `None`, said and counted, on a file system where it may not.
 fn lab() -> Option<Lab> {
     let lab = Lab::on_disk();
     let can = lab.objects().can();
-    (can.lease && can.mapped_times).then_some(lab)
+    let all = can.lease && can.mapped_times && can.reflink;
+    if !all {
+        skip("the temporary directory is on a file system without reflinks or leases");
+    }
+    all.then_some(lab)
+}
+
+/// Says why the test that calls cannot run here; `scripts/test` counts the lines of that file.
+fn skip(reason: &str) {
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("a test");
+    println!("SKIPPED {test}: {reason}");
+    if let Ok(file) = std::env::var("DRIFTFS_SKIPPED")
+        && let Ok(mut file) = File::options().append(true).open(file)
+    {
+        let _ = writeln!(file, "{test}: {reason}");
+    }
 }
 
 /// An opening in passthrough, and what the kernel opens beneath it.
@@ -171,9 +188,6 @@ fn a_snapshot_has_the_bytes_of_its_moment_although_the_next_write_does_not_come_
 #[test]
 fn new_bytes_are_seen_through_what_the_kernel_has_open_and_a_crash_finishes_them() {
     let Some(mut lab) = lab() else { return };
-    if !lab.objects().can().reflink {
-        return;
-    }
     let ino = lab.file("f", b"a longer text than the next");
     lab.agree("f");
     let other = lab.file("other", b"from the server");

@@ -4,8 +4,8 @@ use std::sync::PoisonError;
 
 use super::commit::Core;
 use super::live::{Pin, live_stat};
+use super::quiet::Looked;
 use super::seal::{Needs, keep_as};
-use super::silent::Looked;
 use super::{Result, Tree, io};
 use crate::meta::{View, WriteTxn};
 use crate::model::{Bytes, Ino, LiveStat};

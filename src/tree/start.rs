@@ -7,9 +7,9 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use super::commit::Core;
+use super::quiet::Looked;
 use super::record::At;
 use super::seal::{has_base_bytes, settle};
-use super::silent::Looked;
 use super::{Result, Tree, TreeError, io};
 use crate::meta::{Meta, Node};
 use crate::model::{Bytes, Dirty, Ino, Kind, LiveStat, ObjectId, Who};
