@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use fuser::{
-    BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, INodeNo, InitFlags,
-    IoctlFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
+    BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, INodeNo, IoctlFlags,
+    KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
     ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen,
     ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 
 use super::backing::Backings;
+use super::capabilities;
 use super::convert::{
     call, file_attr, file_type, how_to_open, kind_of_mode, masked, open_call, rename_mode, set_time,
 };
@@ -28,9 +29,6 @@ use crate::overlay::{
     Call, DirItem, NewNode, Overlay, OverlayError, Result, Seek, SetAttrs, SetXattr, given_up,
 };
 use crate::sys::flags as f;
-
-/// Largest write the kernel sends at once.
-const MAX_WRITE: u32 = 1 << 20;
 
 /// What the library calls.
 pub(super) struct Adaptor {
@@ -72,6 +70,27 @@ impl Adaptor {
         guarded(|| op(&self.overlay, &given_up(call(request))))
     }
 
+    /// Runs a change of the names in `dirs` (the same one twice, if it is one). What the kernel keeps of their listings goes
+    /// before it is answered.
+    fn change<T: 'static>(
+        &self,
+        call: Call,
+        dirs: [Ino; 2],
+        op: impl Fn(&Overlay, &Call) -> Result<T> + Send + Sync + 'static,
+        answer: impl FnOnce(Result<T>) + Send + 'static,
+    ) {
+        let listings = Arc::clone(&self.listings);
+        self.waits.run(call, op, move |result| {
+            if result.is_ok() {
+                listings.changed(dirs[0]);
+                if dirs[1] != dirs[0] {
+                    listings.changed(dirs[1]);
+                }
+            }
+            answer(result);
+        });
+    }
+
     /// Makes a node and replies with it.
     fn make(
         &self,
@@ -83,14 +102,10 @@ impl Adaptor {
         reply: ReplyEntry,
     ) {
         let (telling, parent, name) = (self.telling(), Ino(parent.0), Name::from_os(name));
-        let listings = Arc::clone(&self.listings);
-        self.waits.run(
+        self.change(
             masked(call(request), umask),
-            move |o, c| {
-                let made = o.make(c, parent, name.as_ref().map_err(Clone::clone)?, &new)?;
-                listings.changed(parent);
-                Ok(made)
-            },
+            [parent; 2],
+            move |o, c| o.make(c, parent, name.as_ref().map_err(Clone::clone)?, &new),
             move |result| telling.entry(reply, parent, result),
         );
     }
@@ -102,32 +117,9 @@ impl Adaptor {
 #[rustfmt::skip]
 impl Filesystem for Adaptor {
     fn init(&mut self, _request: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
-        // Each alone, so that a kernel without one of them still gets the others.
-        for wanted in [
-            InitFlags::FUSE_DO_READDIRPLUS,
-            InitFlags::FUSE_READDIRPLUS_AUTO,
-            InitFlags::FUSE_PARALLEL_DIROPS,
-            InitFlags::FUSE_ATOMIC_O_TRUNC,
-            InitFlags::FUSE_HANDLE_KILLPRIV_V2,
-            InitFlags::FUSE_AUTO_INVAL_DATA,
-            InitFlags::FUSE_ASYNC_DIO,
-            // The umask comes with the request: where a directory has a default list it has no say.
-            InitFlags::FUSE_DONT_MASK,
-            InitFlags::FUSE_POSIX_ACL,
-        ] {
-            if config.add_capabilities(wanted).is_err() {
-                tracing::info!(?wanted, "not known to this kernel");
-            }
-        }
-        if let Err(nearest) = config.set_max_write(MAX_WRITE) {
-            tracing::info!(nearest, "largest write");
-        }
+        capabilities::ask(config);
         if self.passthrough {
-            let known = config.add_capabilities(InitFlags::FUSE_PASSTHROUGH).is_ok();
-            // Our live files lie on a file system that is not stacked on another.
-            let can = known && config.set_max_stack_depth(1).is_ok();
-            tracing::info!(can, "passthrough");
-            self.overlay.use_passthrough(can);
+            self.overlay.use_passthrough(capabilities::ask_passthrough(config));
         }
         Ok(())
     }
@@ -208,27 +200,21 @@ impl Filesystem for Adaptor {
     }
 
     fn unlink(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        let (name, listings) = (name.to_owned(), Arc::clone(&self.listings));
-        self.waits.run(
+        let name = name.to_owned();
+        self.change(
             call(request),
-            move |o, c| {
-                o.unlink(c, Ino(parent.0), &Name::from_os(&name)?)?;
-                listings.changed(Ino(parent.0));
-                Ok(())
-            },
+            [Ino(parent.0); 2],
+            move |o, c| o.unlink(c, Ino(parent.0), &Name::from_os(&name)?),
             move |result| replies::done(reply, result),
         );
     }
 
     fn rmdir(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        let (name, listings) = (name.to_owned(), Arc::clone(&self.listings));
-        self.waits.run(
+        let name = name.to_owned();
+        self.change(
             call(request),
-            move |o, c| {
-                o.rmdir(c, Ino(parent.0), &Name::from_os(&name)?)?;
-                listings.changed(Ino(parent.0));
-                Ok(())
-            },
+            [Ino(parent.0); 2],
+            move |o, c| o.rmdir(c, Ino(parent.0), &Name::from_os(&name)?),
             move |result| replies::done(reply, result),
         );
     }
@@ -251,15 +237,12 @@ impl Filesystem for Adaptor {
             return reply.error(Errno::EINVAL);
         };
         let (name, new_name) = (name.to_owned(), new_name.to_owned());
-        let listings = Arc::clone(&self.listings);
-        self.waits.run(
+        self.change(
             call(request),
+            [Ino(parent.0), Ino(new_parent.0)],
             move |o, c| {
                 let (from, to) = (Name::from_os(&name)?, Name::from_os(&new_name)?);
-                o.rename(c, (Ino(parent.0), &from), (Ino(new_parent.0), &to), mode)?;
-                listings.changed(Ino(parent.0));
-                listings.changed(Ino(new_parent.0));
-                Ok(())
+                o.rename(c, (Ino(parent.0), &from), (Ino(new_parent.0), &to), mode)
             },
             move |result| replies::done(reply, result),
         );
@@ -267,14 +250,10 @@ impl Filesystem for Adaptor {
 
     fn link(&self, request: &Request, ino: INodeNo, new_parent: INodeNo, new_name: &OsStr, reply: ReplyEntry) {
         let (name, telling, dir) = (new_name.to_owned(), self.telling(), Ino(new_parent.0));
-        let listings = Arc::clone(&self.listings);
-        self.waits.run(
+        self.change(
             call(request),
-            move |o, c| {
-                let made = o.link(c, Ino(ino.0), dir, &Name::from_os(&name)?)?;
-                listings.changed(dir);
-                Ok(made)
-            },
+            [dir; 2],
+            move |o, c| o.link(c, Ino(ino.0), dir, &Name::from_os(&name)?),
             move |result| telling.entry(reply, dir, result),
         );
     }
@@ -294,14 +273,13 @@ impl Filesystem for Adaptor {
     ) {
         let (name, telling, how) = (name.to_owned(), self.telling(), how_to_open(flags));
         let exclusive = flags & f::O_EXCL != 0;
-        let (backings, listings) = (Arc::clone(&self.backings), Arc::clone(&self.listings));
-        self.waits.run(
+        let backings = Arc::clone(&self.backings);
+        self.change(
             masked(open_call(request, flags), umask),
+            [Ino(parent.0); 2],
             move |o, c| {
                 let name = Name::from_os(&name)?;
-                let made = o.create(c, Ino(parent.0), &name, mode & 0o7777, how, exclusive)?;
-                listings.changed(Ino(parent.0));
-                Ok(made)
+                o.create(c, Ino(parent.0), &name, mode & 0o7777, how, exclusive)
             },
             move |result| telling.created(reply, &backings, Ino(parent.0), result),
         );

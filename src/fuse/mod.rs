@@ -2,6 +2,7 @@
 
 mod adaptor;
 mod backing;
+mod capabilities;
 mod convert;
 mod errno;
 mod listings;
