@@ -150,6 +150,13 @@ impl Tree {
         self.core.settle_open(handle.inner.node())
     }
 
+    /// The same when nothing can come through the handle any more.
+    pub fn flush_last(&self, handle: &Handle) -> Result<bool> {
+        let moved = self.flush(handle)?;
+        handle.inner.is_last_settled.store(true, Ordering::SeqCst);
+        Ok(moved)
+    }
+
     /// fsync: bytes, then rows, on disk. True when bytes were written that the row does not tell of yet.
     pub fn sync(&self, handle: &Handle) -> Result<bool> {
         let core = &self.core;
