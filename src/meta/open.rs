@@ -3,7 +3,7 @@
 use std::cell::{OnceCell, RefCell};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OpenFlags};
@@ -88,6 +88,8 @@ pub struct Meta {
     pub(super) log: File,
     /// Transactions were committed to the log since it was last synced that are not in the redo journal.
     pub(super) log_is_new: AtomicBool,
+    /// Transactions that needed the database itself.
+    pub(super) heavy: AtomicU64,
     /// One at a time: who comes second must not find that all is synced before it is.
     flushing: Mutex<()>,
 }
@@ -128,6 +130,7 @@ impl Meta {
             file,
             log,
             log_is_new: AtomicBool::new(false),
+            heavy: AtomicU64::new(0),
             flushing: Mutex::default(),
         };
         meta.write(first::rows)?;
@@ -201,6 +204,12 @@ impl Meta {
     #[doc(hidden)]
     pub fn stop_after(&self, commits: u64) {
         self.front().allowed = Some(commits);
+    }
+
+    /// How many transactions needed the database itself since the start. For tests.
+    #[doc(hidden)]
+    pub fn heavy_ones(&self) -> u64 {
+        self.heavy.load(Ordering::SeqCst)
     }
 
     fn readers(&self) -> MutexGuard<'_, Vec<Connection>> {

@@ -180,6 +180,7 @@ impl Store for Writing<'_> {
         if let Some(heavy) = self.heavy.get() {
             return Ok(heavy.db());
         }
+        self.meta.heavy.fetch_add(1, Ordering::SeqCst);
         let back = self.meta.back();
         back.todo.borrow_mut().append(&mut self.queue.borrow_mut());
         self.meta.unsettled.hand_over();
