@@ -69,6 +69,27 @@ impl Barrier {
 }
 
 impl Core {
+    /// Syncs a live file and, unless they are on disk as they are, its rows: side by side, as each waits for the disk.
+    fn sync_beside(&self, ino: Ino) -> Result<()> {
+        let bytes = || present(self.objects.sync_live(ino)).map_err(io("syncing a file"));
+        if self.meta.is_flushed(ino) {
+            return bytes();
+        }
+        std::thread::scope(|scope| {
+            let rows = std::thread::Builder::new().spawn_scoped(scope, || self.flush());
+            match rows {
+                Ok(rows) => {
+                    let synced = bytes();
+                    let flushed = rows
+                        .join()
+                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                    synced.and(flushed)
+                }
+                Err(_) => bytes().and_then(|()| self.flush()),
+            }
+        })
+    }
+
     /// Makes everything committed before this call survive power loss.
     pub(super) fn flush(&self) -> Result<()> {
         let _one = locked(&self.barrier.flushing);
@@ -170,7 +191,8 @@ impl Tree {
         if core.may_be_written(open) {
             // The row need not follow: it is marked, and a start finds its size and times in the live file. Its `durable`
             // would say nothing, as the next write is not seen.
-            present(core.objects.sync_live(open.ino)).map_err(io("syncing a file"))?;
+            core.sync_beside(open.ino)?;
+            return Ok(moved);
         } else if !known.is_some_and(|node| node.durable && node.live_stat == Some(before)) {
             present(core.objects.sync_live(open.ino)).map_err(io("syncing a file"))?;
             sys::sync(&file).map_err(io("syncing a file"))?;
