@@ -18,7 +18,7 @@ use super::rows::{Db, Node, Rows};
 use super::settle::{Back, Unsettled, run};
 use super::setup::{configure, open_log, prepare};
 use super::txn::State;
-use super::write::Front;
+use super::write::{Front, not_inside};
 use crate::model::Ino;
 use crate::sys;
 
@@ -172,6 +172,7 @@ impl Meta {
         &self,
         work: impl FnOnce(&Rows<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
+        not_inside();
         self.settle()?;
         let db = self.reader()?;
         run(&db, "BEGIN")?;

@@ -34,6 +34,32 @@ pub(super) struct Front {
     pub(super) redo: Redo,
 }
 
+thread_local! {
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Says that this thread is inside a write transaction, where another transaction would wait for itself.
+struct Inside;
+
+impl Inside {
+    fn enter() -> Inside {
+        not_inside();
+        INSIDE.set(true);
+        Inside
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        INSIDE.set(false);
+    }
+}
+
+/// In debug builds: stops a program that would wait for itself.
+pub(super) fn not_inside() {
+    debug_assert!(!INSIDE.get(), "a transaction inside a write transaction");
+}
+
 impl Meta {
     /// Runs `work` in the one write transaction; an error takes all of it back. Not to be called from inside another
     /// [`Meta::write`] of the same thread, nor may [`Meta::read`] be.
@@ -63,6 +89,7 @@ impl Meta {
         work: impl FnOnce(&WriteTxn<'_>) -> Result<T, E>,
         look: impl FnOnce(&Pending),
     ) -> Result<T, E> {
+        let _inside = Inside::enter();
         let mut front = self.front();
         let front = &mut *front;
         if front.allowed == Some(0) {
