@@ -459,6 +459,44 @@ fn occupied_by_a_directory_that_was_removed_here_and_filled_there() {
     }
 }
 
+#[test]
+fn occupied_by_a_directory_that_was_never_read_whole_here() {
+    for word in [Take::Server, Take::Both] {
+        let (bed, client) = known();
+        bed.server_write("d/unread", b"never read here\n");
+        client.sync();
+        client.write("d/x", b"mine\n");
+        bed.server_remove("d");
+        bed.server_write("d", b"theirs\n");
+        client.sync();
+        assert_eq!(kinds(&client), [ConflictKind::Occupied]);
+        match take(&client, "d", Take::Client) {
+            Err(Unresolved::Refused(why)) => assert!(why.contains("server|both"), "{why}"),
+            other => panic!("{other:?}"),
+        }
+        if word == Take::Server {
+            // What has files in it is not removed by a word.
+            assert!(take(&client, "d", word).is_err());
+            client.remove("d/x");
+            client.remove("d/unread");
+        }
+        take(&client, "d", word).unwrap();
+        client.sync();
+        assert_eq!(client.read("d"), b"theirs\n");
+        if word == Take::Both {
+            // The edit beats the removal, beside it; the unread file went with the server's.
+            let open = client.tree.meta().read(|rows| rows.conflicts()).unwrap();
+            assert!(open.iter().all(|one| one.kind == ConflictKind::Deleted));
+            for one in &open {
+                take(&client, &one.path.to_string(), Take::Client).unwrap();
+            }
+            let kept: Vec<_> = client.view().into_values().map(|one| one.content).collect();
+            assert!(kept.contains(&b"mine\n".to_vec()));
+        }
+        ends_equal(&bed, &client);
+    }
+}
+
 fn assert_same_sides(bed: &Bed, client: &Client) {
     super::assert_same(&client.view(), &bed.server_view(), "client and server");
 }

@@ -60,9 +60,9 @@ fn local(object: &Object) -> bool {
         .any(|version| version.attrs.kind == Kind::Socket)
 }
 
-/// Why contents of this host cannot go to the server.
+/// Why contents of this host cannot go to the server: they never came here.
 const UNREADABLE_HERE: &str =
-    "its contents here cannot be read: `getfattr --only-values -n user.drift.why` on it says more";
+    "its contents are neither here nor on the server: write them anew, or remove it here (rm)";
 
 /// Why contents of the server cannot come.
 const UNREADABLE_THERE: &str =
