@@ -497,6 +497,36 @@ fn occupied_by_a_directory_that_was_never_read_whole_here() {
     }
 }
 
+#[test]
+fn a_name_is_not_taken_from_what_was_never_read_here() {
+    let (bed, client) = known();
+    bed.server_write("u", b"unread\n");
+    client.sync();
+    client.rename("u", "ours");
+    client.create("u", b"new here\n");
+    bed.server_rename("u", "theirs");
+    bed.server_write("u", b"new there\n");
+    client.sync();
+    let mut open = kinds(&client);
+    open.sort_by_key(|kind| kind.word());
+    assert_eq!(open, [ConflictKind::Created, ConflictKind::Name]);
+    let before = client.view_names();
+    for word in [Take::Client, Take::Server, Take::Both] {
+        match take(&client, "u", word) {
+            Err(Unresolved::Refused(why)) => assert!(why.contains("driftfs conflicts"), "{why}"),
+            other => panic!("{word:?} {other:?}"),
+        }
+    }
+    super::assert_same(&before, &client.view_names(), "a refusal changes nothing");
+    take(&client, "ours", Take::Server).unwrap();
+    take(&client, "u", Take::Client).unwrap();
+    client.fetch_all();
+    ends_equal(&bed, &client);
+    assert_eq!(client.read("theirs"), b"unread\n");
+    assert_eq!(bed.server_read("u"), b"new here\n");
+    assert!(bed.kept_on_server().contains(&b"new there\n".to_vec()));
+}
+
 fn assert_same_sides(bed: &Bed, client: &Client) {
     super::assert_same(&client.view(), &bed.server_view(), "client and server");
 }

@@ -70,7 +70,7 @@ impl Case<'_> {
             let unread = rows::forgotten(txn, theirs.bid, &places)?;
             if unread > 0 {
                 let why = format!(
-                    "what is here was never read whole ({unread} of it), and the server has it no more, so it cannot be sent"
+                    "of what was agreed under this name {unread} were never read here, and the server has it there no more, so it cannot be sent"
                 );
                 return self.refuse(&why, "server|both");
             }
