@@ -20,6 +20,7 @@ use super::open::{Meta, MetaError};
 use super::redo::Redo;
 use super::settle::{Back, run};
 use super::txn::{State, WriteTxn};
+use crate::model::Ino;
 
 /// What the next transaction begins with.
 pub(super) struct Front {
@@ -117,6 +118,8 @@ struct Writing<'a> {
     number: Cell<u64>,
     /// What this transaction changed, while it is light.
     own: RefCell<Vec<Change>>,
+    /// The nodes of all changes.
+    about: RefCell<Vec<Ino>>,
     heavy: OnceCell<Heavy<'a>>,
     /// For what no light transaction changes.
     reader: OnceCell<Connection>,
@@ -129,6 +132,7 @@ impl<'a> Writing<'a> {
             queue: RefCell::new(queue),
             number: Cell::new(number),
             own: RefCell::default(),
+            about: RefCell::default(),
             heavy: OnceCell::new(),
             reader: OnceCell::new(),
         }
@@ -161,12 +165,19 @@ impl<'a> Writing<'a> {
             self.queue.borrow_mut().append(&mut own);
         }
         self.number.set(number);
+        // Only now: a flush before this would not have covered them.
+        let mut changed = self.meta.changed();
+        self.about
+            .take()
+            .into_iter()
+            .for_each(|ino| changed.note(ino));
         Ok(())
     }
 }
 
 impl Store for Writing<'_> {
     fn change(&self, change: Change) -> Result<(), MetaError> {
+        self.about.borrow_mut().extend(change.node());
         match self.heavy.get() {
             Some(heavy) => change.store(heavy.db()),
             None => {
@@ -180,6 +191,7 @@ impl Store for Writing<'_> {
         if let Some(heavy) = self.heavy.get() {
             return Ok(heavy.db());
         }
+        self.meta.heavy.fetch_add(1, Ordering::SeqCst);
         let back = self.meta.back();
         back.todo.borrow_mut().append(&mut self.queue.borrow_mut());
         self.meta.unsettled.hand_over();
