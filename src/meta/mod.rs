@@ -9,6 +9,7 @@ mod cache;
 #[cfg(test)]
 mod cache_test;
 mod codec;
+mod comparing;
 mod conflicts;
 mod doctor;
 mod entries;

@@ -24,7 +24,8 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// Base objects first (the root is the first of them), then what is new here, then what is new on the server.
+    /// Base objects first (the root is the first of them), then what is new here, then what is new on the server: each by
+    /// its place, so that the order does not depend on when something was listed, or on what was left out.
     pub(super) fn new(joined: &Joined<'_>) -> Keys {
         let mut keys = Keys {
             ids: Vec::new(),
@@ -51,7 +52,7 @@ impl Keys {
             }
         }
         let hidden = only_searched(joined);
-        for (sid, _) in joined.server.all() {
+        for sid in joined.server.in_order() {
             let skipped = hidden.contains(&sid) || joined.strangers.contains(&sid);
             if !keys.of_server.contains_key(&sid) && !skipped {
                 keys.add(Ids {

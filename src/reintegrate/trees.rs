@@ -51,7 +51,9 @@ impl BaseTree {
     /// Adds an object.
     pub(super) fn put(&mut self, node: BaseNode) {
         let of_number = self.by_lower.entry(node.stamp.ino).or_default();
-        of_number.push(node.bid);
+        // Lowest first, in whatever order they are read.
+        let at = of_number.partition_point(|bid| *bid < node.bid);
+        of_number.insert(at, node.bid);
         self.nodes.insert(node.bid, node);
     }
 
@@ -197,6 +199,12 @@ pub(super) struct ServerTree {
     linked: HashMap<(u64, Kind), Vec<Sid>>,
 }
 
+impl Default for ServerTree {
+    fn default() -> ServerTree {
+        ServerTree::new()
+    }
+}
+
 impl ServerTree {
     /// A tree of which nothing is known but that it has a root.
     pub(super) fn new() -> ServerTree {
@@ -224,6 +232,11 @@ impl ServerTree {
     pub(super) fn all(&self) -> impl Iterator<Item = (Sid, &Met)> {
         let each = self.objects.iter().enumerate();
         each.map(|(index, met)| (Sid(index), met))
+    }
+
+    /// Objects from the root downwards.
+    pub(super) fn in_order(&self) -> Vec<Sid> {
+        walk_down(Sid::ROOT, |sid| self.children.get(&sid))
     }
 
     /// Its fingerprint, if it was seen.
