@@ -1,4 +1,4 @@
-//! The daemon's own threads: prober, merger, walker of names, watcher of writers nobody sees.
+//! The daemon's own threads: prober, merger, walker of names, watcher of writers nobody sees, storer of rows.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,6 +25,9 @@ const WRITTEN_LOOK: Duration = Duration::from_secs(2);
 /// Pause before each such look.
 const WRITTEN_PAUSE: Duration = Duration::from_millis(100);
 
+/// How often the one who stores rows looks whether the daemon ends.
+const STORE_LOOK: Duration = Duration::from_secs(1);
+
 /// Pause before a thread that met a defect goes on.
 const RESTART: Duration = Duration::from_secs(2);
 
@@ -36,6 +39,7 @@ pub(super) fn start(engine: &Arc<Engine>) -> io::Result<()> {
     spawn("watcher", engine, follow)?;
     spawn("redirect", engine, redirect::run)?;
     spawn("names", engine, walk)?;
+    spawn("settler", engine, store)?;
     spawn("written", engine, watch_writers)
 }
 
@@ -90,6 +94,16 @@ fn watch_writers(engine: &Engine) {
         sys::sleep(WRITTEN_PAUSE);
         for _ in engine.tree.written_silently() {
             pushing::changed(engine);
+        }
+    }
+}
+
+/// Brings the database up to date with what is in its redo journal.
+fn store(engine: &Engine) {
+    while !engine.bell.is_ended() {
+        if let Err(error) = engine.meta().settle_soon(STORE_LOOK) {
+            tracing::warn!(%error, "changes wait in the redo journal until they can be stored");
+            sys::sleep(RESTART);
         }
     }
 }

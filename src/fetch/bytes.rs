@@ -55,7 +55,7 @@ pub(super) fn fetch_briefly(
 }
 
 pub(super) fn row(inner: &Inner, ino: Ino) -> Result<Node, FetchError> {
-    let node = inner.tree.meta().read(|rows| rows.node(ino))?;
+    let node = inner.tree.meta().quick(|rows| rows.node(ino))?;
     Ok(node.ok_or(TreeError::NotFound)?)
 }
 
@@ -63,7 +63,7 @@ pub(super) fn base_is_here(inner: &Inner, node: &Node) -> Result<bool, FetchErro
     let Some(bid) = node.bid else {
         return Ok(false);
     };
-    let base = inner.tree.meta().read(|rows| rows.base(bid))?;
+    let base = inner.tree.meta().quick(|rows| rows.base(bid))?;
     Ok(base.is_some_and(|base| base.object.is_some()))
 }
 

@@ -67,6 +67,7 @@ fn of_tree(error: &TreeError) -> i32 {
             | MetaError::Version { .. }
             | MetaError::Damaged { .. }
             | MetaError::Io { .. }
+            | MetaError::Unsettled
             | MetaError::Stopped,
         ) => e::EIO,
         TreeError::Io { source, .. } => source.raw_os_error().unwrap_or(e::EIO),

@@ -3,6 +3,7 @@
 use rusqlite::params;
 
 use super::cache::Known;
+use super::change::Change;
 use super::codec::Cols;
 use super::open::MetaError;
 use super::rows::{Entry, Rows};
@@ -146,17 +147,7 @@ impl WriteTxn<'_> {
             }
             self.keep_entry(old)?;
         }
-        let (cookie, since) = (self.new_cookie()?, self.epoch_now()?);
-        let with = params![
-            parent.0 as i64,
-            name.bytes(),
-            ino.0 as i64,
-            cookie.0 as i64,
-            since.0 as i64
-        ];
-        let command = "INSERT INTO entry(parent, name, ino, cookie, since) VALUES(?1, ?2, ?3, ?4, ?5)
-            ON CONFLICT(parent, name) DO UPDATE SET ino = excluded.ino, cookie = excluded.cookie, since = excluded.since";
-        self.run("store a name", command, with)?;
+        let (cookie, since) = (self.new_cookie()?, self.epoch()?);
         let new = Entry {
             parent,
             name: name.clone(),
@@ -164,6 +155,7 @@ impl WriteTxn<'_> {
             cookie,
             since,
         };
+        self.change(Change::PutEntry(new.clone()))?;
         self.note(|pending| pending.put_entry(old.as_ref(), new));
         Ok(cookie)
     }
@@ -174,32 +166,16 @@ impl WriteTxn<'_> {
             return Ok(());
         };
         self.keep_entry(&old)?;
-        let command = "DELETE FROM entry WHERE parent = ?1 AND name = ?2";
-        self.run(
-            "remove a name",
-            command,
-            params![parent.0 as i64, name.bytes()],
-        )?;
+        self.change(Change::DropEntry(parent, name.clone()))?;
         self.note(|pending| pending.drop_entry(&old));
         Ok(())
     }
 
     fn keep_entry(&self, old: &Entry) -> Result<()> {
-        let now = self.epoch_now()?;
+        let now = self.epoch()?;
         if old.since >= now || !self.shown(old.since, now)? {
             return Ok(());
         }
-        let command =
-            "INSERT OR REPLACE INTO past_entry(parent, name, from_epoch, to_epoch, ino, cookie)
-            VALUES(?1, ?2, ?3, ?4, ?5, ?6)";
-        let with = params![
-            old.parent.0 as i64,
-            old.name.bytes(),
-            old.since.0 as i64,
-            now.0 as i64,
-            old.ino.0 as i64,
-            old.cookie.0 as i64
-        ];
-        self.run("keep a name", command, with).map(|_| ())
+        self.change(Change::KeepEntry(old.clone(), now))
     }
 }

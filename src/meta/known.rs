@@ -3,7 +3,7 @@
 use super::cache::{Cache, Known, Pending, Read, fits};
 use super::open::MetaError;
 use super::rows::{Entry, Node, Rows};
-use crate::model::{Cookie, Ino, Name};
+use crate::model::{Cookie, Epoch, Ino, Name};
 
 type Result<T> = std::result::Result<T, MetaError>;
 
@@ -97,6 +97,21 @@ impl Rows<'_> {
         self.known(ours, |cache| cache.home(ino))
     }
 
+    /// For who reads; a transaction remembers it by itself.
+    pub(super) fn known_epoch(&self) -> Known<Epoch> {
+        match (self.cache, self.pending) {
+            (Some(cache), None) => cache.epoch(),
+            _ => Known::Unknown,
+        }
+    }
+
+    /// Keeps the epoch as the database has it.
+    pub(super) fn keep_epoch(&self, epoch: Epoch) {
+        if let (Some(cache), None) = (self.cache, self.pending) {
+            cache.keep_epoch(epoch);
+        }
+    }
+
     /// Keeps a node as the database has it.
     pub(super) fn keep_node(&self, node: &Node) {
         let ours = |pending: &Pending| pending.changed_node(node.ino).then_some(Known::Is(()));
@@ -138,12 +153,12 @@ impl Rows<'_> {
         Ok(true)
     }
 
-    /// In debug builds: what memory answers is what the database says.
+    /// In debug builds: what memory answers is what the database says, once that has everything.
     pub(super) fn check<T: PartialEq + std::fmt::Debug>(
         &self,
         both: impl FnOnce() -> Result<(T, T)>,
     ) -> Result<()> {
-        if cfg!(debug_assertions) {
+        if cfg!(debug_assertions) && self.db.has_all() {
             let (known, stored) = both()?;
             assert_eq!(
                 known, stored,

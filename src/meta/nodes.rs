@@ -3,7 +3,8 @@
 use rusqlite::params;
 
 use super::cache::Known;
-use super::codec::{Cols, blob};
+use super::change::Change;
+use super::codec::Cols;
 use super::open::MetaError;
 use super::rows::{Entry, Node, Rows};
 use super::txn::WriteTxn;
@@ -161,28 +162,12 @@ impl WriteTxn<'_> {
     /// `past_node` first. `since` is set by this call; `bytes_since` is the caller's.
     pub fn put_node(&self, node: &Node) -> Result<()> {
         let was_there = self.keep_past_node(node.ino)?;
-        let since = self.epoch_now()?;
-        let xattrs = (!node.xattrs.is_empty()).then(|| blob(&node.xattrs));
-        let with = params![
-            node.ino.0 as i64,
-            node.bid.map(|bid| bid.0 as i64),
-            node.attrs.kind as u8,
-            blob(&node.attrs),
-            node.nlink,
-            node.target,
-            xattrs,
-            since.0 as i64,
-            node.bytes_since.0 as i64,
-            node.rev as i64,
-            node.dirty.0,
-            node.writer,
-            node.live_stat.as_ref().map(blob),
-            node.durable,
-            node.listed.map(|epoch| epoch.0 as i64),
-            node.fetched.map(|epoch| epoch.0 as i64),
-            node.bytes as u8,
-        ];
-        self.run("store a node", PUT, with)?;
+        let since = self.epoch()?;
+        let row = Node {
+            since,
+            ..node.clone()
+        };
+        self.change(Change::PutNode(Box::new(row)))?;
         self.note(|pending| pending.put_node(node, since, !was_there));
         Ok(())
     }
@@ -190,11 +175,7 @@ impl WriteTxn<'_> {
     /// Removes a node row (its pre-image is kept for snapshots that show it).
     pub fn drop_node(&self, ino: Ino) -> Result<()> {
         self.keep_past_node(ino)?;
-        self.run(
-            "remove a node",
-            "DELETE FROM node WHERE ino = ?1",
-            [ino.0 as i64],
-        )?;
+        self.change(Change::DropNode(ino))?;
         self.note(|pending| pending.drop_node(ino));
         Ok(())
     }
@@ -204,26 +185,10 @@ impl WriteTxn<'_> {
         let Some(old) = self.node(ino)? else {
             return Ok(false);
         };
-        let now = self.epoch_now()?;
+        let now = self.epoch()?;
         if old.since < now && self.shown(old.since, now)? {
-            self.run("keep a node", KEEP, params![ino.0 as i64, now.0 as i64])?;
+            self.change(Change::KeepNode(ino, now))?;
         }
         Ok(true)
     }
 }
-
-const PUT: &str = "
-INSERT INTO node(ino, bid, kind, attrs, nlink, target, xattrs, since, bytes_since, rev, dirty, writer, live_stat,
-    durable, listed, fetched, presence)
-VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
-ON CONFLICT(ino) DO UPDATE SET bid = excluded.bid, kind = excluded.kind, attrs = excluded.attrs,
-    nlink = excluded.nlink, target = excluded.target, xattrs = excluded.xattrs, since = excluded.since,
-    bytes_since = excluded.bytes_since, rev = excluded.rev, dirty = excluded.dirty, writer = excluded.writer,
-    live_stat = excluded.live_stat, durable = excluded.durable, listed = excluded.listed,
-    fetched = excluded.fetched, presence = excluded.presence";
-
-const KEEP: &str = "
-INSERT OR REPLACE INTO past_node(ino, from_epoch, to_epoch, bid, kind, attrs, nlink, target, xattrs, bytes_since, rev,
-    dirty, writer, live_stat, durable, listed, fetched, presence)
-SELECT ino, since, ?2, bid, kind, attrs, nlink, target, xattrs, bytes_since, rev, dirty, writer, live_stat, durable,
-    listed, fetched, presence FROM node WHERE ino = ?1";

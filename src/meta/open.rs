@@ -1,17 +1,23 @@
-//! Opening the database, and the two kinds of transaction.
+//! Opening the database, and reading it.
 
 use std::cell::{OnceCell, RefCell};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::cache::{Cache, Changed, Pending};
+use super::cache::Cache;
+use super::change::{Change, store_all};
 use super::codec::sql;
+use super::first;
+use super::redo::{Redo, RedoFiles, Step};
 use super::rows::{Db, Node, Rows};
-use super::txn::{State, WriteTxn};
-use super::{first, schema};
+use super::settle::{Back, Unsettled, run};
+use super::setup::{configure, open_log, prepare};
+use super::txn::State;
+use super::write::Front;
 use crate::model::Ino;
 use crate::sys;
 
@@ -55,6 +61,9 @@ pub enum MetaError {
         /// What the host said.
         source: std::io::Error,
     },
+    /// The database does not have yet what was asked for: it is asked again. Nobody outside sees this.
+    #[error("the database does not have everything yet")]
+    Unsettled,
     /// A test told this database to refuse every write from some moment on (see [`Meta::stop_after`]).
     #[error("the database was told to stop")]
     Stopped,
@@ -65,43 +74,69 @@ const READERS: usize = 8;
 
 /// The database.
 pub struct Meta {
-    writer: Mutex<Writer>,
+    front: Mutex<Front>,
+    pub(super) back: Mutex<Back>,
+    pub(super) unsettled: Unsettled,
+    /// Rung when there is something to store.
+    pub(super) wake: Condvar,
+    pub(super) redo: RedoFiles,
     readers: Mutex<Vec<Connection>>,
-    cache: Cache,
+    pub(super) cache: Cache,
     file: PathBuf,
     /// The log, held open for syncing. SQLite keeps this one file for as long as a connection is open, and has no
     /// file locks on it, so a descriptor of ours disturbs nothing.
-    log: File,
-}
-
-struct Writer {
-    db: Connection,
-    state: State,
-    /// Commits still allowed; `None`: no limit.
-    allowed: Option<u64>,
+    pub(super) log: File,
+    /// Transactions were committed to the log since it was last synced that are not in the redo journal.
+    pub(super) log_is_new: AtomicBool,
+    /// One at a time: who comes second must not find that all is synced before it is.
+    flushing: Mutex<()>,
 }
 
 impl Meta {
-    /// Opens `meta.db` in `dir`, making it when there is none. The root node, root base object and epoch 1 exist afterwards.
+    /// Opens `meta.db` in `dir`, making it when there is none, and carries out what the redo journal has for it. The root
+    /// node, root base object and epoch 1 exist afterwards.
     pub fn open(dir: &Path) -> Result<Meta, MetaError> {
         let file = dir.join("meta.db");
         let mut db = Connection::open(&file).map_err(sql("open its file"))?;
         configure(&db)?;
         prepare(&mut db)?;
+        let stored = stored(&db)?;
+        let (redo, redo_files, steps) = Redo::open(dir, stored)?;
+        let back = Back {
+            db,
+            todo: RefCell::default(),
+        };
+        let number = steps.last().map_or(stored, |step| step.number);
+        carry_out(&back, steps, number)?;
+        // Syncs what was carried out: only then the redo journal may begin anew.
         let log = open_log(dir)?;
+        redo_files.clear()?;
         let meta = Meta {
-            writer: Mutex::new(Writer {
-                db,
+            front: Mutex::new(Front {
                 state: State::default(),
                 allowed: None,
+                number,
+                queue: Vec::new(),
+                redo,
             }),
+            back: Mutex::new(back),
+            unsettled: Unsettled::default(),
+            wake: Condvar::new(),
+            redo: redo_files,
             readers: Mutex::new(Vec::new()),
             cache: Cache::new(),
             file,
             log,
+            log_is_new: AtomicBool::new(false),
+            flushing: Mutex::default(),
         };
         meta.write(first::rows)?;
         Ok(meta)
+    }
+
+    /// One transaction at a time.
+    pub(super) fn front(&self) -> MutexGuard<'_, Front> {
+        self.front.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps rows of at most so many nodes in memory, beginning with none.
@@ -124,127 +159,48 @@ impl Meta {
         self.cache.note_blocks(node, blocks);
     }
 
-    /// Reads a few rows of one moment, from memory where they are there. Commits wait until `work` ends: so it must be
-    /// short, and must neither write nor read by another call. For whole-tree work there is [`Meta::read`].
-    pub fn quick<T, E: From<MetaError>>(
-        &self,
-        work: impl FnOnce(&Rows<'_>) -> Result<T, E>,
-    ) -> Result<T, E> {
-        let _moment = self.cache.moment();
-        let late = Late {
-            meta: self,
-            db: OnceCell::new(),
-        };
-        work(&Rows {
-            db: Db::Later(&late),
-            cache: Some(&self.cache),
-            pending: None,
-        })
-    }
-
-    /// Reads one moment of the database. Never waits for a writer.
+    /// Reads one moment of the database, with everything answered before this call. For a few rows [`Meta::quick`] is far
+    /// cheaper.
     pub fn read<T, E: From<MetaError>>(
         &self,
         work: impl FnOnce(&Rows<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
+        self.settle()?;
         let db = self.reader()?;
-        let span = Span::begin(&db, "BEGIN")?;
+        run(&db, "BEGIN")?;
+        let moment = Moment(&db);
         let result = work(&Rows {
             db: Db::Is(&db),
             cache: None,
             pending: None,
         });
-        drop(span);
+        drop(moment);
         self.put_back(db);
         result
     }
 
-    /// Runs `work` in the one write transaction; an error takes all of it back. Not to be called from inside another
-    /// [`Meta::write`] of the same thread.
-    pub fn write<T, E: From<MetaError>>(
-        &self,
-        work: impl FnOnce(&WriteTxn<'_>) -> Result<T, E>,
-    ) -> Result<T, E> {
-        self.write_then(work, |_| ())
-    }
-
-    /// As [`Meta::write`]; `tell` is told what is shown differently afterwards, once that is so.
-    pub fn write_and_tell<T, E: From<MetaError>>(
-        &self,
-        work: impl FnOnce(&WriteTxn<'_>) -> Result<T, E>,
-        tell: impl FnOnce(Changed),
-    ) -> Result<T, E> {
-        let mut changed = Changed::default();
-        let done = self.write_then(work, |pending| changed = self.cache.compare(pending))?;
-        if !changed.is_empty() {
-            tell(changed);
-        }
-        Ok(done)
-    }
-
-    fn write_then<T, E: From<MetaError>>(
-        &self,
-        work: impl FnOnce(&WriteTxn<'_>) -> Result<T, E>,
-        look: impl FnOnce(&Pending),
-    ) -> Result<T, E> {
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let writer = &mut *writer;
-        if writer.allowed == Some(0) {
-            return Err(MetaError::Stopped.into());
-        }
-        let span = Span::begin(&writer.db, "BEGIN IMMEDIATE")?;
-        let pending = RefCell::new(Pending::default());
-        let txn = WriteTxn::new(&writer.db, &writer.state, &self.cache, &pending);
-        let done = work(&txn).and_then(|value| {
-            let pending = pending.take();
-            look(&pending);
-            self.commit(&span, pending)?;
-            Ok(value)
-        });
-        drop(span);
-        match done {
-            Ok(value) => {
-                writer.allowed = writer.allowed.map(|left| left - 1);
-                // Numbers of transactions on the lower must not come again, not even after a power cut.
-                if writer.state.committed() {
-                    self.flush()?;
-                }
-                Ok(value)
-            }
-            Err(error) => {
-                writer.state.taken_back();
-                Err(error)
-            }
-        }
-    }
-
-    /// The commit and its rows in memory are one step for whoever reads from memory.
-    fn commit(&self, span: &Span<'_>, pending: Pending) -> Result<(), MetaError> {
-        let _moment = self.cache.moment_alone();
-        let committed = span.commit();
-        match &committed {
-            Ok(()) => self.cache.apply(pending),
-            // Whatever the database made of it is read anew.
-            Err(_) => self.cache.clear(),
-        }
-        committed
-    }
-
-    /// Syncs the log: everything committed before this call survives power loss afterwards.
+    /// Everything committed before this call survives power loss afterwards.
     ///
     /// The log file itself is synced. A passive checkpoint would not do (it syncs nothing while a reader holds an old
     /// moment), nor an empty commit with `synchronous=FULL` (it writes no frame, so it syncs none). What is no longer in
     /// the log was synced into the database file by the checkpoint that let the log restart. No writer waits for this.
     pub fn flush(&self) -> Result<(), MetaError> {
-        sys::sync(&self.log).map_err(io("sync"))
+        let _one = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
+        // Both, in any order: a step of one that comes after a lost step of the other is not carried out.
+        if self.log_is_new.swap(false, Ordering::SeqCst)
+            && let Err(error) = sys::sync(&self.log)
+        {
+            self.log_is_new.store(true, Ordering::SeqCst);
+            return Err(io("sync")(error));
+        }
+        self.redo.sync()
     }
 
     /// For tests of crashes: after `commits` more transactions every write is refused and leaves nothing, as if the
     /// process had been killed there.
     #[doc(hidden)]
     pub fn stop_after(&self, commits: u64) {
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        writer.allowed = Some(commits);
+        self.front().allowed = Some(commits);
     }
 
     fn readers(&self) -> MutexGuard<'_, Vec<Connection>> {
@@ -257,7 +213,21 @@ impl Meta {
         pooled.map_or_else(|| self.open_reader(), Ok)
     }
 
-    fn put_back(&self, db: Connection) {
+    /// The connection in `place`, put there if it is empty.
+    pub(super) fn reader_in<'a>(
+        &self,
+        place: &'a OnceCell<Connection>,
+    ) -> Result<&'a Connection, MetaError> {
+        match place.get() {
+            Some(db) => Ok(db),
+            None => {
+                let db = self.reader()?;
+                Ok(place.get_or_init(|| db))
+            }
+        }
+    }
+
+    pub(super) fn put_back(&self, db: Connection) {
         let mut readers = self.readers();
         if readers.len() < READERS {
             readers.push(db);
@@ -276,35 +246,54 @@ impl Meta {
     }
 }
 
-/// A connection that is taken when something is not in memory. Nothing is committed meanwhile, so it needs no transaction
-/// to see one moment.
-pub(super) struct Late<'a> {
-    meta: &'a Meta,
-    db: OnceCell<Connection>,
-}
-
-impl Late<'_> {
-    pub(super) fn get(&self) -> Result<&Connection, MetaError> {
-        match self.db.get() {
-            Some(db) => Ok(db),
-            None => {
-                let db = self.meta.reader()?;
-                Ok(self.db.get_or_init(|| db))
-            }
+impl Drop for Meta {
+    fn drop(&mut self) {
+        // Unless a test plays a killed process. The redo journal has what could not be stored.
+        if self.front().allowed.is_none()
+            && let Err(error) = self.settle()
+        {
+            tracing::warn!(%error, "the last changes are in the redo journal only");
         }
     }
 }
 
-impl Drop for Late<'_> {
+/// The number up to which the database has everything.
+fn stored(db: &Connection) -> Result<u64, MetaError> {
+    let query = "SELECT next FROM counter WHERE name = 'stored'";
+    let stored = db.query_row(query, [], |row| row.get::<_, i64>(0));
+    Ok(stored.map_err(sql("be read"))? as u64)
+}
+
+/// Stores what a killed process, or a power cut, left in the redo journal.
+fn carry_out(back: &Back, steps: Vec<Step>, number: u64) -> Result<(), MetaError> {
+    if steps.is_empty() {
+        return Ok(());
+    }
+    tracing::info!(steps = steps.len(), "carrying out what was not stored yet");
+    let changes: Vec<Change> = steps.into_iter().flat_map(|step| step.changes).collect();
+    run(&back.db, "BEGIN IMMEDIATE")?;
+    let stored = store_all(&back.db, &changes)
+        .and_then(|()| back.say_stored(number))
+        .and_then(|()| run(&back.db, "COMMIT"));
+    back.take_back();
+    stored
+}
+
+/// An open transaction of a reader.
+struct Moment<'a>(&'a Connection);
+
+impl Drop for Moment<'_> {
     fn drop(&mut self) {
-        if let Some(db) = self.db.take() {
-            self.meta.put_back(db);
+        if !self.0.is_autocommit()
+            && let Err(error) = run(self.0, "ROLLBACK")
+        {
+            tracing::error!(%error, "a transaction could not be ended");
         }
     }
 }
 
 /// Nobody but this process uses the database; a checkpoint or a rescue command may hold it for a moment.
-const BUSY: std::time::Duration = std::time::Duration::from_secs(10);
+pub(super) const BUSY: std::time::Duration = std::time::Duration::from_secs(10);
 
 pub(super) fn io(what: &'static str) -> impl Fn(std::io::Error) -> MetaError {
     move |source| match source.raw_os_error() {
@@ -312,121 +301,4 @@ pub(super) fn io(what: &'static str) -> impl Fn(std::io::Error) -> MetaError {
         Some(28 | 122) => MetaError::Full,
         _ => MetaError::Io { what, source },
     }
-}
-
-/// Bytes of the log at which it is written back.
-const LOG: i64 = 16 << 20;
-
-fn configure(db: &Connection) -> Result<(), MetaError> {
-    let what = "be set up";
-    db.busy_timeout(BUSY).map_err(sql(what))?;
-    db.set_prepared_statement_cache_capacity(128);
-    // Counts only for a new file: a transaction touches a few rows on each of many pages, and writes whole pages.
-    db.execute_batch("PRAGMA page_size = 2048")
-        .map_err(sql(what))?;
-    let mode: String = db
-        .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
-        .map_err(sql(what))?;
-    if mode != "wal" {
-        return Err(MetaError::Damaged {
-            table: "meta.db",
-            why: format!("the file system of the state directory allows only journal mode {mode}"),
-        });
-    }
-    // NORMAL: a commit is handed to the kernel and not synced; `flush` is the one place that does.
-    let page: i64 = db
-        .query_row("PRAGMA page_size", [], |row| row.get(0))
-        .map_err(sql(what))?;
-    db.execute_batch(&format!(
-        "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = {}; PRAGMA cache_size = -8192",
-        LOG / page.max(512)
-    ))
-    .map_err(sql(what))
-}
-
-/// Checks who wrote the file, and makes the tables in an empty one.
-fn prepare(db: &mut Connection) -> Result<(), MetaError> {
-    let number = |pragma: &str| {
-        db.query_row(pragma, [], |row| row.get::<_, i64>(0))
-            .map_err(sql("read its format"))
-    };
-    let id = number("PRAGMA application_id")?;
-    let version = number("PRAGMA user_version")?;
-    let tables = number("SELECT count(*) FROM sqlite_schema")?;
-    if (id, version, tables) == (0, 0, 0) {
-        let txn = db.transaction().map_err(sql("make its tables"))?;
-        txn.execute_batch(schema::TABLES)
-            .and_then(|()| txn.execute_batch(&schema::STEPS.concat()))
-            .and_then(|()| txn.pragma_update(None, "application_id", schema::APPLICATION_ID))
-            .and_then(|()| txn.pragma_update(None, "user_version", schema::VERSION))
-            .map_err(sql("make its tables"))?;
-        return txn.commit().map_err(sql("make its tables"));
-    }
-    if id != schema::APPLICATION_ID {
-        return Err(MetaError::Damaged {
-            table: "meta.db",
-            why: "the file was not written by driftfs".to_owned(),
-        });
-    }
-    if !(1..=schema::VERSION).contains(&version) {
-        return Err(MetaError::Version {
-            found: version,
-            known: schema::VERSION,
-        });
-    }
-    migrate(db, version)
-}
-
-/// Takes an older format to the newest, step by step in one transaction.
-fn migrate(db: &mut Connection, version: i64) -> Result<(), MetaError> {
-    let what = "be taken to the newest format";
-    let steps = &schema::STEPS[(version - 1) as usize..];
-    if steps.is_empty() {
-        return Ok(());
-    }
-    let txn = db.transaction().map_err(sql(what))?;
-    txn.execute_batch(&steps.concat())
-        .and_then(|()| txn.pragma_update(None, "user_version", schema::VERSION))
-        .map_err(sql(what))?;
-    txn.commit().map_err(sql(what))
-}
-
-/// Opens the log, and makes sure that the names of both files are on disk.
-fn open_log(dir: &Path) -> Result<File, MetaError> {
-    let dir = sys::open_dir(dir).map_err(io("open"))?;
-    let log = sys::open_at(&dir, Path::new("meta.db-wal"), false).map_err(io("open"))?;
-    sys::sync(&log)
-        .and_then(|()| sys::sync(&dir))
-        .map_err(io("sync"))?;
-    Ok(log)
-}
-
-/// An open transaction; ended without effect when dropped uncommitted, also by a panic in between.
-struct Span<'a>(&'a Connection);
-
-impl<'a> Span<'a> {
-    fn begin(db: &'a Connection, how: &str) -> Result<Span<'a>, MetaError> {
-        run(db, how)?;
-        Ok(Span(db))
-    }
-
-    fn commit(&self) -> Result<(), MetaError> {
-        run(self.0, "COMMIT")
-    }
-}
-
-impl Drop for Span<'_> {
-    fn drop(&mut self) {
-        if !self.0.is_autocommit()
-            && let Err(error) = run(self.0, "ROLLBACK")
-        {
-            tracing::error!(%error, "a transaction could not be taken back");
-        }
-    }
-}
-
-fn run(db: &Connection, command: &str) -> Result<(), MetaError> {
-    let what = "begin or end a transaction";
-    let mut statement = db.prepare_cached(command).map_err(sql(what))?;
-    statement.execute([]).map(|_| ()).map_err(sql(what))
 }

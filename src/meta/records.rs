@@ -2,6 +2,7 @@
 
 use rusqlite::params;
 
+use super::change::Change;
 use super::codec::Cols;
 use super::open::MetaError;
 use super::rows::{Record, Rows};
@@ -63,21 +64,6 @@ impl Rows<'_> {
 impl WriteTxn<'_> {
     /// Appends a journal row; `seq` is given here.
     pub fn record(&self, record: &Record) -> Result<()> {
-        let command =
-            "INSERT INTO record(sec, nsec, uid, gid, pid, program, ino, path, verb, detail)
-            VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-        let with = params![
-            record.when.sec,
-            record.when.nsec,
-            record.who.uid,
-            record.who.gid,
-            record.who.pid,
-            record.program,
-            record.ino.map(|ino| ino.0 as i64),
-            record.path.bytes(),
-            record.verb,
-            record.detail
-        ];
-        self.run("write the journal", command, with).map(|_| ())
+        self.change(Change::Record(Box::new(record.clone())))
     }
 }

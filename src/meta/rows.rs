@@ -3,17 +3,20 @@
 use std::cell::RefCell;
 
 use rusqlite::{Connection, Params};
+use serde::{Deserialize, Serialize};
 
 use super::cache::{Cache, Pending};
 use super::codec::{Cols, sql};
-use super::open::{Late, MetaError};
+use super::late::Late;
+use super::open::MetaError;
+use super::write::Store;
 use crate::model::{
     Attrs, Bid, Bytes, ConflictId, ConflictKind, Cookie, Dirty, Epoch, Hash, Ino, IntentId,
     LiveStat, Name, ObjectId, RelPath, Stamp, Time, Who, Xattrs,
 };
 
 /// An object of the live tree.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
     /// Its number.
     pub ino: Ino,
@@ -50,7 +53,7 @@ pub struct Node {
 }
 
 /// One name in a directory of the live tree.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// The directory.
     pub parent: Ino,
@@ -110,7 +113,7 @@ pub struct View {
 }
 
 /// One row of the journal.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// Grows by one; 0 before it is stored.
     pub seq: u64,
@@ -179,13 +182,26 @@ pub(super) enum Db<'a> {
     Is(&'a Connection),
     /// One that is taken when it is needed.
     Later(&'a Late<'a>),
+    /// Whatever a write transaction has.
+    Writing(&'a dyn Store),
 }
 
 impl Db<'_> {
-    fn get(&self) -> Result<&Connection> {
+    /// A connection that answers `query` as of this moment.
+    fn get(&self, query: &str) -> Result<&Connection> {
         match self {
             Db::Is(db) => Ok(db),
-            Db::Later(late) => late.get(),
+            Db::Later(late) => late.get(query),
+            Db::Writing(writing) => writing.reader(query),
+        }
+    }
+
+    /// True when the database has all that was changed so far.
+    pub(super) fn has_all(&self) -> bool {
+        match self {
+            Db::Is(_) => true,
+            Db::Later(late) => late.has_all(),
+            Db::Writing(writing) => writing.has_all(),
         }
     }
 }
@@ -202,7 +218,11 @@ impl Rows<'_> {
         mut word: impl FnMut(&Cols<'_>) -> Result<T>,
     ) -> Result<Vec<T>> {
         let what = "read";
-        let mut statement = self.db.get()?.prepare_cached(query).map_err(sql(what))?;
+        let mut statement = self
+            .db
+            .get(query)?
+            .prepare_cached(query)
+            .map_err(sql(what))?;
         let mut rows = statement.query(with).map_err(sql(what))?;
         let mut found = Vec::new();
         while let Some(row) = rows.next().map_err(sql(what))? {
@@ -220,7 +240,11 @@ impl Rows<'_> {
         word: impl FnOnce(&Cols<'_>) -> Result<T>,
     ) -> Result<Option<T>> {
         let what = "read";
-        let mut statement = self.db.get()?.prepare_cached(query).map_err(sql(what))?;
+        let mut statement = self
+            .db
+            .get(query)?
+            .prepare_cached(query)
+            .map_err(sql(what))?;
         let mut rows = statement.query(with).map_err(sql(what))?;
         match rows.next().map_err(sql(what))? {
             Some(row) => word(&Cols { row, table }).map(Some),

@@ -4,14 +4,17 @@
 pub(super) const APPLICATION_ID: i64 = 0x6472_6674;
 
 /// The newest format this driftfs knows.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 /// What takes a database of version `n + 1` to the next one, in its place `n`.
-pub(super) const STEPS: &[&str] = &[PARTIAL];
+pub(super) const STEPS: &[&str] = &[PARTIAL, STORED];
 
 /// Which parts of a large file are in `part/` (version 2).
 pub(super) const PARTIAL: &str =
     "CREATE TABLE partial(ino INTEGER PRIMARY KEY, stamp BLOB NOT NULL, ranges BLOB NOT NULL);";
+
+/// Up to which number of the redo journal the database has everything (version 3).
+pub(super) const STORED: &str = "INSERT OR IGNORE INTO counter(name, next) VALUES('stored', 0);";
 
 /// Numbers are unsigned 64 bit, stored as the signed number of the same bits. Blobs of `attrs`, `xattrs`, `stamp` and
 /// `live_stat` begin with a version byte (see `codec.rs`). Spans of past rows are half-open: `[from_epoch, to_epoch)`.

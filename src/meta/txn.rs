@@ -4,12 +4,14 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ops::Deref;
 
-use rusqlite::{Connection, Params, params};
+use rusqlite::Params;
 
 use super::cache::{Cache, Pending};
+use super::change::Change;
 use super::codec::sql;
 use super::open::MetaError;
 use super::rows::{Db, Rows};
+use super::write::Store;
 use crate::model::{Bid, Cookie, Epoch, Ino, ObjectId, TxnId};
 
 type Result<T> = std::result::Result<T, MetaError>;
@@ -17,7 +19,7 @@ type Result<T> = std::result::Result<T, MetaError>;
 /// The one write transaction.
 pub struct WriteTxn<'a> {
     rows: Rows<'a>,
-    db: &'a Connection,
+    writing: &'a dyn Store,
     state: &'a State,
     pending: &'a RefCell<Pending>,
 }
@@ -68,19 +70,19 @@ impl State {
 
 impl<'a> WriteTxn<'a> {
     pub(super) fn new(
-        db: &'a Connection,
+        writing: &'a dyn Store,
         state: &'a State,
         cache: &'a Cache,
         pending: &'a RefCell<Pending>,
     ) -> WriteTxn<'a> {
         let rows = Rows {
-            db: Db::Is(db),
+            db: Db::Writing(writing),
             cache: Some(cache),
             pending: Some(pending),
         };
         WriteTxn {
             rows,
-            db,
+            writing,
             state,
             pending,
         }
@@ -91,29 +93,36 @@ impl<'a> WriteTxn<'a> {
         change(&mut self.pending.borrow_mut());
     }
 
-    /// Runs one statement; gives the rows it changed.
+    /// Makes one change that needs no answer.
+    pub(super) fn change(&self, change: Change) -> Result<()> {
+        self.writing.change(change)
+    }
+
+    /// Runs one statement in the database; gives the rows it changed.
     pub(super) fn run(
         &self,
         what: &'static str,
         command: &str,
         with: impl Params,
     ) -> Result<usize> {
-        let mut statement = self.db.prepare_cached(command).map_err(sql(what))?;
+        let db = self.writing.db()?;
+        let mut statement = db.prepare_cached(command).map_err(sql(what))?;
         statement.execute(with).map_err(sql(what))
     }
 
     /// The current epoch, remembered between transactions.
-    pub(super) fn epoch_now(&self) -> Result<Epoch> {
+    pub fn epoch(&self) -> Result<Epoch> {
         if let Some(epoch) = self.state.epoch.get() {
             return Ok(epoch);
         }
-        let epoch = self.epoch()?;
+        let epoch = self.rows.epoch()?;
         self.state.epoch.set(Some(epoch));
         Ok(epoch)
     }
 
     /// Forgets what is remembered of views and epoch; for the calls that change them.
     pub(super) fn views_changed(&self) {
+        self.note(Pending::change_views);
         self.state.epoch.set(None);
         self.state.views.replace(None);
     }
@@ -144,12 +153,7 @@ impl<'a> WriteTxn<'a> {
         };
         if counter.next == counter.reserved {
             counter.reserved += BATCH;
-            self.run(
-                "reserve numbers",
-                "INSERT INTO counter(name, next) VALUES(?1, ?2)
-                 ON CONFLICT(name) DO UPDATE SET next = excluded.next",
-                params![name, counter.reserved as i64],
-            )?;
+            self.change(Change::Reserve(name.to_owned(), counter.reserved))?;
             if name == "txn" {
                 self.state.reserved_txns.set(true);
             }

@@ -2,6 +2,7 @@
 
 use rusqlite::params;
 
+use super::cache::Known;
 use super::open::MetaError;
 use super::rows::{Rows, View};
 use super::txn::WriteTxn;
@@ -12,7 +13,12 @@ type Result<T> = std::result::Result<T, MetaError>;
 impl Rows<'_> {
     /// The current epoch.
     pub fn epoch(&self) -> Result<Epoch> {
-        Ok(Epoch(self.counter("epoch")?.unwrap_or(1)))
+        if let Known::Is(epoch) = self.known_epoch() {
+            return Ok(epoch);
+        }
+        let epoch = Epoch(self.counter("epoch")?.unwrap_or(1));
+        self.keep_epoch(epoch);
+        Ok(epoch)
     }
 
     /// Snapshots, oldest first.
@@ -47,7 +53,7 @@ impl WriteTxn<'_> {
         let query = "SELECT max(to_epoch) FROM past_bytes WHERE ino = ?1";
         let kept = self.one("past_bytes", query, [ino.0 as i64], |c| c.maybe(0))?;
         let from = from.max(Epoch(kept.flatten().unwrap_or(0)));
-        let now = self.epoch_now()?;
+        let now = self.epoch()?;
         if from >= now || !self.shown(from, now)? {
             return Ok(());
         }
@@ -59,7 +65,7 @@ impl WriteTxn<'_> {
 
     /// True when a snapshot shows what was true from `since` on until now: its bytes must be kept before they change.
     pub fn past_needed(&self, since: Epoch) -> Result<bool> {
-        self.shown(since, self.epoch_now()?)
+        self.shown(since, self.epoch()?)
     }
 
     /// Freezes the current epoch under a name and begins the next. A view of that name is replaced.

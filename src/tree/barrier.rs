@@ -156,7 +156,7 @@ impl Tree {
         let open = handle.inner.node();
         let file = handle.inner.file(false)?;
         let before = live_stat(&file)?;
-        let known = core.meta.read(|rows| rows.node(open.ino))?;
+        let known = core.meta.quick(|rows| rows.node(open.ino))?;
         let moved = known
             .as_ref()
             .is_some_and(|node| node.live_stat != Some(before));

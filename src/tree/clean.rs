@@ -11,7 +11,7 @@ use crate::objects::Draft;
 impl Core {
     /// True when the live bytes are those of revision `rev` at this moment. The caller holds the node's lock alone.
     pub(super) fn same_since(&self, pin: &Pin<'_>, rev: u64) -> Result<bool> {
-        let Some(node) = self.meta.read(|rows| rows.node(pin.ino))? else {
+        let Some(node) = self.meta.quick(|rows| rows.node(pin.ino))? else {
             return Ok(false);
         };
         if node.rev != rev || node.attrs.kind != Kind::File || node.bytes != Bytes::Here {
@@ -53,7 +53,7 @@ impl Core {
 
     fn base_of(&self, node: &Node) -> Result<Option<BaseNode>> {
         let Some(bid) = node.bid else { return Ok(None) };
-        Ok(self.meta.read(|rows| rows.base(bid))?)
+        Ok(self.meta.quick(|rows| rows.base(bid))?)
     }
 
     fn base_hash(&self, base: &BaseNode) -> Result<Option<Hash>> {
@@ -96,7 +96,7 @@ impl Core {
     /// A copy of the live bytes of revision `rev` for base, while somebody may go on writing. Not the same any more: no
     /// copy.
     pub(super) fn copy_if_same(&self, pin: &Pin<'_>, rev: u64) -> Result<(bool, Option<Draft>)> {
-        let Some(node) = self.meta.read(|rows| rows.node(pin.ino))? else {
+        let Some(node) = self.meta.quick(|rows| rows.node(pin.ino))? else {
             return Ok((false, None));
         };
         if node.attrs.kind != Kind::File || node.bytes != Bytes::Here {

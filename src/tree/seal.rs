@@ -152,13 +152,13 @@ impl Core {
         self.note_unsaid(open.ino, who);
         if clean {
             let (node, _) = self.row_now(open.ino)?;
-            self.meta.read(|rows| self.note_agreed(rows, &node))?;
+            self.meta.quick(|rows| self.note_agreed(rows, &node))?;
         }
         Ok(())
     }
 
     fn row_now(&self, ino: crate::model::Ino) -> Result<(Node, Epoch)> {
-        self.meta.read(|rows| {
+        self.meta.quick(|rows| {
             let node = rows.node(ino)?.ok_or(TreeError::NotFound)?;
             Ok::<_, TreeError>((node, rows.epoch()?))
         })
@@ -169,7 +169,7 @@ impl Core {
         let Some(stat) = self.stat_alone(open)? else {
             return Ok(false);
         };
-        self.meta.read(|rows| Ok(needs(rows, node, stat)?.any()))
+        self.meta.quick(|rows| Ok(needs(rows, node, stat)?.any()))
     }
 
     /// Keeps for base and snapshots what the live file has, and marks the node, in one transaction.
@@ -254,7 +254,7 @@ impl Core {
             !node.xattrs.contains_key(CAPABILITY)
                 && (!kill || kill_set_ids(node.attrs.mode) == node.attrs.mode)
         };
-        let (now, always) = self.meta.read(|rows| {
+        let (now, always) = self.meta.quick(|rows| {
             let node = rows.node(open.ino)?.ok_or(TreeError::NotFound)?;
             Ok::<_, TreeError>((plain(&node, kill_suid), plain(&node, true)))
         })?;

@@ -169,7 +169,7 @@ impl Core {
         let Some(agreed) = agreed else {
             return Ok(false);
         };
-        let base = self.meta.read(|rows| base_object(rows, node))?;
+        let base = self.meta.quick(|rows| base_object(rows, node))?;
         let same = agreed.rev == node.rev && agreed.stat == stat && Some(agreed.base) == base;
         Ok(same && node.bytes == Bytes::Here)
     }
@@ -212,7 +212,7 @@ impl Core {
         if !self.is_unwritten(open)? {
             return Ok(false);
         }
-        let Some(node) = self.meta.read(|rows| rows.node(open.ino))? else {
+        let Some(node) = self.meta.quick(|rows| rows.node(open.ino))? else {
             self.silence.forget(open.ino);
             return Ok(true);
         };

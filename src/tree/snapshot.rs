@@ -70,7 +70,7 @@ impl Tree {
 impl Core {
     /// A copy of a file that somebody may be writing, and the look that belongs to it. `None`: nothing is here.
     fn copy_with_look(&self, pin: &Pin<'_>) -> Result<Option<(LiveStat, Looked, Draft)>> {
-        let row = self.meta.read(|rows| rows.node(pin.ino))?;
+        let row = self.meta.quick(|rows| rows.node(pin.ino))?;
         if !row.is_some_and(|node| node.bytes == Bytes::Here) {
             return Ok(None);
         }

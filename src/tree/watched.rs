@@ -103,7 +103,7 @@ impl Core {
     fn look_at_writer(&self, ino: Ino) -> bool {
         let (Ok(Some((stat, _))), Ok(Some(node))) = (
             self.objects.live_stat(ino),
-            self.meta.read(|rows| rows.node(ino)),
+            self.meta.quick(|rows| rows.node(ino)),
         ) else {
             return false;
         };
@@ -121,7 +121,7 @@ impl Core {
     fn look_at_watched(&self, ino: Ino) -> Result<bool> {
         let pin = self.table.pin(ino);
         let _alone = pin.alone();
-        if self.meta.read(|rows| rows.node(ino))?.is_none() {
+        if self.meta.quick(|rows| rows.node(ino))?.is_none() {
             self.silence.forget(ino);
             return Ok(false);
         }

@@ -19,6 +19,7 @@ mod pending;
 mod row;
 mod table;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub use changed::Changed;
@@ -27,7 +28,7 @@ pub(super) use pending::{Known, Pending};
 use table::Table;
 
 use super::{Entry, Node};
-use crate::model::{Cookie, Ino, Name};
+use crate::model::{Cookie, Epoch, Ino, Name};
 
 /// Nodes kept unless somebody says otherwise.
 const NODES: usize = 250_000;
@@ -38,6 +39,8 @@ const SMALL: usize = 512;
 pub(super) struct Cache {
     moment: RwLock<()>,
     table: RwLock<Table>,
+    /// The current epoch; 0 while it is not known.
+    epoch: AtomicU64,
 }
 
 /// How much of a directory that is not kept here should be read.
@@ -53,6 +56,7 @@ impl Cache {
         Cache {
             moment: RwLock::default(),
             table: RwLock::new(Table::new(NODES)),
+            epoch: AtomicU64::new(0),
         }
     }
 
@@ -82,6 +86,7 @@ impl Cache {
 
     /// Drops everything.
     pub(super) fn clear(&self) {
+        self.epoch.store(0, Ordering::SeqCst);
         let mut table = self.table_mut();
         *table = Table::new(table.limit);
     }
@@ -96,8 +101,24 @@ impl Cache {
         self.table().size()
     }
 
+    /// The current epoch. The caller holds the moment.
+    pub(super) fn epoch(&self) -> Known<Epoch> {
+        match self.epoch.load(Ordering::SeqCst) {
+            0 => Known::Unknown,
+            epoch => Known::Is(Epoch(epoch)),
+        }
+    }
+
+    /// Keeps the epoch as it was read. The caller holds the moment.
+    pub(super) fn keep_epoch(&self, epoch: Epoch) {
+        self.epoch.store(epoch.0, Ordering::SeqCst);
+    }
+
     /// Takes over a committed transaction. The caller holds the moment alone.
     pub(super) fn apply(&self, pending: Pending) {
+        if pending.views {
+            self.epoch.store(0, Ordering::SeqCst);
+        }
         if pending.lost {
             self.clear();
         } else if !pending.is_untouched() {

@@ -20,6 +20,8 @@ pub(in crate::meta) struct Pending {
     pub(super) born: HashSet<u64>,
     /// Nodes that lost their base object, and were not put since.
     pub(super) orphaned: HashSet<u64>,
+    /// The epoch or the snapshots changed.
+    pub(super) views: bool,
     count: usize,
     /// Set when not every change is noted: nothing here or in the cache can be believed.
     pub(in crate::meta) lost: bool,
@@ -84,10 +86,16 @@ impl Pending {
         self.noted();
     }
 
+    /// The epoch or the snapshots changed.
+    pub(in crate::meta) fn change_views(&mut self) {
+        self.views = true;
+    }
+
     /// Changes that cannot be noted were made.
     pub(in crate::meta) fn lose(&mut self) {
         *self = Pending {
             lost: true,
+            views: self.views,
             ..Pending::default()
         };
     }
