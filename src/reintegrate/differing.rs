@@ -138,8 +138,9 @@ impl Sifted {
         self.heard.has(bid) || self.silent.contains_key(&bid)
     }
 
-    /// The server's side of what differs, as far as it is known by now.
-    pub(super) fn plant(&self, base: &BaseTree, mask: &Mask) -> ServerTree {
+    /// The server's side of what differs, as far as it is known by now. `None`: base is not what the listings were compared
+    /// with any more, so that something that was seen would count as gone.
+    pub(super) fn plant(&self, base: &BaseTree, mask: &Mask) -> Option<ServerTree> {
         let mut planting = Planting {
             sifted: self,
             base,
@@ -151,9 +152,7 @@ impl Sifted {
             planting.server.objects[0].seen = Some(root.clone());
         }
         for (dir, entries) in &self.differing {
-            let Some(at) = planting.seat(*dir) else {
-                continue;
-            };
+            let at = planting.seat(*dir)?;
             for differing in entries {
                 let sid = planting.server.meet(at, &differing.entry, mask);
                 if let Some(bid) = differing.dir {
@@ -165,10 +164,12 @@ impl Sifted {
             }
         }
         for bid in base.in_order() {
-            planting.seat(bid);
+            if self.quiet.has(bid) {
+                planting.seat(bid)?;
+            }
         }
         planting.hear();
-        planting.server
+        Some(planting.server)
     }
 }
 

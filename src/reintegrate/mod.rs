@@ -18,6 +18,7 @@ mod drafts;
 mod fates;
 mod grouping;
 mod hand;
+mod hashing;
 mod identify;
 mod intents;
 mod job;

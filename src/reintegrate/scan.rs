@@ -1,7 +1,7 @@
 //! Looking: base, live and the server's side, joined by identity into a [`Universe`]. Changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::build::{Built, Joined};
 use super::differing::differing;
@@ -98,18 +98,11 @@ pub(super) fn scan_with(
     tokens::drop_left_over(tree)?;
     let hold = fetch.hold();
     let (here, heirs, found) = match scope {
-        Scope::Differing => sifted(tree, lower, mask, lanes)?,
-        Scope::Whole | Scope::Touched => {
-            let here = read_here(tree, scope)?;
-            let heirs = heirs(&here.base, &here.live);
-            let walk = here.walk(&heirs, lower, mask, lanes);
-            let found = match &here.dirs {
-                None => walk.everything(),
-                Some(dirs) => walk.these(dirs),
-            };
-            let found = found.map_err(ScanError::Link)?;
-            (here, heirs, found)
-        }
+        Scope::Differing => match sifted(tree, lower, mask, lanes)? {
+            Some(found) => found,
+            None => walked(tree, lower, mask, Scope::Whole, lanes)?,
+        },
+        Scope::Whole | Scope::Touched => walked(tree, lower, mask, scope, lanes)?,
     };
     let joined = join(
         tree,
@@ -140,13 +133,35 @@ pub(super) fn scan_with(
     })
 }
 
-/// Lists everything and keeps what differs.
+/// The rows, and what of the server belongs to them.
+type Looked = (Here, Heirs, Found);
+
+/// Reads the rows, and lists what they name.
+fn walked(
+    tree: &Tree,
+    lower: &dyn Lower,
+    mask: Mask,
+    scope: Scope,
+    lanes: usize,
+) -> Result<Looked, ScanError> {
+    let here = read_here(tree, scope)?;
+    let heirs = heirs(&here.base, &here.live);
+    let walk = here.walk(&heirs, lower, mask, lanes);
+    let found = match &here.dirs {
+        None => walk.everything(),
+        Some(dirs) => walk.these(dirs),
+    };
+    let found = found.map_err(ScanError::Link)?;
+    Ok((here, heirs, found))
+}
+
+/// Lists everything and keeps what differs. `None`: base moved meanwhile.
 fn sifted(
     tree: &Tree,
     lower: &dyn Lower,
     mask: Mask,
     lanes: usize,
-) -> Result<(Here, Heirs, Found), ScanError> {
+) -> Result<Option<Looked>, ScanError> {
     let (disputed, linked) = tree
         .meta()
         .read(|rows| Ok::<_, MetaError>((disputed(rows)?, rows.linked_bases()?)))
@@ -158,6 +173,7 @@ fn sifted(
         disputed: &disputed,
         linked: &linked,
         lanes,
+        reading: Mutex::default(),
     };
     let sifted = sift.run()?;
     let mut more: &[Bid] = &[];
@@ -168,9 +184,11 @@ fn sifted(
         let heirs = heirs(&here.base, &here.live);
         let mut walk = here.walk(&heirs, lower, mask, lanes);
         walk.closed = more.is_empty() && !sifted.closed.is_empty();
-        let server = sifted.plant(&here.base, &mask);
+        let Some(server) = sifted.plant(&here.base, &mask) else {
+            return Ok(None);
+        };
         if let Some(found) = walk.rest(server).map_err(ScanError::Link)? {
-            return Ok((here, heirs, found));
+            return Ok(Some((here, heirs, found)));
         }
         more = &sifted.closed;
     }

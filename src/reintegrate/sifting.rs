@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::decide::stays_local;
 use super::tokens::{self, Halt};
@@ -81,6 +82,8 @@ pub(super) struct Sift<'a> {
     pub(super) linked: &'a HashSet<Bid>,
     /// Directories asked for at once.
     pub(super) lanes: usize,
+    /// Rows are read by one lane at a time: each reader of the database has memory of its own.
+    pub(super) reading: Mutex<()>,
 }
 
 /// A directory to be listed.
@@ -192,6 +195,7 @@ impl Sift<'_> {
     }
 
     fn read<T>(&self, work: impl FnOnce(&Rows<'_>) -> Result<T, MetaError>) -> Result<T, Halt> {
+        let _one = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         self.meta
             .read(work)
             .map_err(|error| Halt::Tree(tokens::rows(error)))

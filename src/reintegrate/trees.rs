@@ -1,7 +1,8 @@
 //! The three trees as they were read for one scan: base and live from the database, the server's as far as it was listed.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use super::hashing::{Map, Quick};
 use crate::meta::{BaseNode, MetaError, Node, Rows};
 use crate::model::{Bid, Cookie, Ino, Kind, Listed, Mask, Name, Observed, RelPath, Stamp};
 
@@ -11,20 +12,20 @@ const ALL: usize = u32::MAX as usize;
 /// What lower and client last agreed on.
 #[derive(Default)]
 pub(super) struct BaseTree {
-    pub(super) nodes: HashMap<Bid, BaseNode>,
-    pub(super) places: HashMap<Bid, BTreeSet<(Bid, Name)>>,
-    pub(super) children: HashMap<Bid, BTreeMap<Name, Bid>>,
-    by_lower: HashMap<u64, Vec<Bid>>,
+    pub(super) nodes: Map<Bid, BaseNode>,
+    pub(super) places: Map<Bid, BTreeSet<(Bid, Name)>>,
+    pub(super) children: Map<Bid, BTreeMap<Name, Bid>>,
+    by_lower: Map<u64, Vec<Bid>>,
 }
 
 /// The live tree.
 #[derive(Default)]
 pub(super) struct LiveTree {
-    pub(super) nodes: HashMap<Ino, Node>,
-    pub(super) places: HashMap<Ino, BTreeSet<(Ino, Name)>>,
-    pub(super) children: HashMap<Ino, BTreeMap<Name, Ino>>,
+    pub(super) nodes: Map<Ino, Node>,
+    pub(super) places: Map<Ino, BTreeSet<(Ino, Name)>>,
+    pub(super) children: Map<Ino, BTreeMap<Name, Ino>>,
     /// Nodes with a name by the base object they descend from, lowest number first.
-    pub(super) of_base: HashMap<Bid, BTreeSet<Ino>>,
+    pub(super) of_base: Map<Bid, BTreeSet<Ino>>,
 }
 
 impl BaseTree {
@@ -86,14 +87,15 @@ impl LiveTree {
     /// All of it, nameless nodes left out.
     pub(super) fn all(rows: &Rows<'_>) -> Result<LiveTree, MetaError> {
         let mut tree = LiveTree::default();
-        let mut nodes: HashMap<Ino, Node> = HashMap::new();
         for node in rows.all_nodes()? {
-            nodes.insert(node.ino, node);
+            tree.put(node);
         }
+        let mut met: HashSet<Ino, Quick> = HashSet::default();
         let mut next = vec![Ino::ROOT];
         while let Some(ino) = next.pop() {
-            // One with several names is met again, and is in the tree by then.
-            let Some(node) = nodes.remove(&ino) else {
+            let node = tree.nodes.get(&ino);
+            // One with several names is met again.
+            let Some(node) = node.filter(|_| met.insert(ino)) else {
                 continue;
             };
             if node.attrs.kind == Kind::Dir {
@@ -102,7 +104,15 @@ impl LiveTree {
                     tree.name(ino, entry.name, entry.ino);
                 }
             }
-            tree.put(node);
+        }
+        let nameless: Vec<Ino> = tree
+            .nodes
+            .keys()
+            .filter(|ino| !met.contains(*ino))
+            .copied()
+            .collect();
+        for ino in nameless {
+            tree.forget(ino);
         }
         Ok(tree)
     }
@@ -122,6 +132,13 @@ impl LiveTree {
             .or_default()
             .insert((dir, name.clone()));
         self.children.entry(dir).or_default().insert(name, ino);
+    }
+
+    fn forget(&mut self, ino: Ino) {
+        let bid = self.nodes.remove(&ino).and_then(|node| node.bid);
+        if let Some(inos) = bid.and_then(|bid| self.of_base.get_mut(&bid)) {
+            inos.remove(&ino);
+        }
     }
 
     /// Nodes from the root downwards.
@@ -192,11 +209,11 @@ pub(super) enum Heard {
 /// The server's tree as far as it was listed.
 pub(super) struct ServerTree {
     pub(super) objects: Vec<Met>,
-    pub(super) children: HashMap<Sid, BTreeMap<Name, Sid>>,
-    pub(super) heard: HashMap<Sid, Heard>,
+    pub(super) children: Map<Sid, BTreeMap<Name, Sid>>,
+    pub(super) heard: Map<Sid, Heard>,
     /// Directories that are not listed here and were entered only to look for something missing.
     pub(super) searched: HashSet<Sid>,
-    linked: HashMap<(u64, Kind), Vec<Sid>>,
+    linked: Map<(u64, Kind), Vec<Sid>>,
 }
 
 impl Default for ServerTree {
@@ -216,10 +233,10 @@ impl ServerTree {
         };
         ServerTree {
             objects: vec![root],
-            children: HashMap::new(),
-            heard: HashMap::new(),
+            children: Map::default(),
+            heard: Map::default(),
             searched: HashSet::new(),
-            linked: HashMap::new(),
+            linked: Map::default(),
         }
     }
 

@@ -193,9 +193,7 @@ impl<'a, 'u> Order<'a, 'u> {
         let mut seen = HashMap::from([(start, 0)]);
         loop {
             let last = *path.last()?;
-            let next = *self.needs[last]
-                .keys()
-                .find(|need| !self.over[**need])?;
+            let next = *self.needs[last].keys().find(|need| !self.over[**need])?;
             if let Some(from) = seen.get(&next) {
                 path.push(next);
                 let mut edges = path[*from..].windows(2).map(|pair| (pair[0], pair[1]));

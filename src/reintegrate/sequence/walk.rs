@@ -51,9 +51,7 @@ impl<'a> Walk<'a> {
         let place = match &draft.action {
             Action::Make(place) | Action::Link(place) => Some(place),
             _ if draft.side != side => self.place(side, draft.key),
-            Action::Move { from, .. } | Action::Unlink(from) | Action::Remove(from) => {
-                Some(from)
-            }
+            Action::Move { from, .. } | Action::Unlink(from) | Action::Remove(from) => Some(from),
             Action::Bytes | Action::Merge | Action::Attrs(_) => self.place(side, draft.key),
         };
         place
@@ -63,7 +61,10 @@ impl<'a> Walk<'a> {
 
     /// Base follows every step.
     pub fn done(&mut self, draft: &Draft) {
-        let trees = [Some(draft.side), Some(Side::Base).filter(|base| *base != draft.side)];
+        let trees = [
+            Some(draft.side),
+            Some(Side::Base).filter(|base| *base != draft.side),
+        ];
         for tree in trees.into_iter().flatten() {
             let lost = match &draft.action {
                 Action::Unlink(place) => self.place(tree, draft.key) == Some(place),
