@@ -27,7 +27,7 @@ pub(super) struct Mix(u64);
 
 impl Mix {
     fn word(&mut self, word: u64) {
-        let wide = u128::from(self.0 ^ word) * 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+        let wide = u128::from(self.0 ^ word) * 0x9e37_79b9_7f4a_7c15;
         // High and low half: neither alone depends on all bits.
         self.0 = (wide >> 64) as u64 ^ wide as u64;
     }
