@@ -381,7 +381,7 @@ impl Filesystem for Adaptor {
             let attr = file_attr(&item.stat);
             let ttl = self.overlay.keep_at(Ino(ino.0), &item.stat);
             let (ino, name) = (INodeNo(item.stat.ino.0), item_name(item));
-            let ttl = replies::keep(&item.stat, ttl);
+            let ttl = replies::keep(&item.stat, ttl.attributes);
             !reply.add(ino, item.cookie, name, &ttl, &attr, replies::GENERATION)
         };
         let result = self.now(request, |o, c| {

@@ -12,7 +12,7 @@ use super::backing::Backings;
 use super::convert::file_attr;
 use super::errno::errno;
 use crate::model::{Attrs, Ino, Kind, Time};
-use crate::overlay::{Opened, OverlayError, Result, Stat};
+use crate::overlay::{Keep, Opened, OverlayError, Result, Stat};
 use crate::sys;
 
 /// Numbers are never reused, so that there is one generation.
@@ -29,8 +29,9 @@ pub(super) fn keep(stat: &Stat, ttl: Duration) -> Duration {
 }
 
 /// A node.
-pub(super) fn entry(reply: ReplyEntry, ttl: Duration, stat: &Stat) {
-    reply.entry(&keep(stat, ttl), &file_attr(stat), GENERATION);
+pub(super) fn entry(reply: ReplyEntry, time: Keep, stat: &Stat) {
+    let (attributes, name) = (keep(stat, time.attributes), keep(stat, time.name));
+    reply.entry_with_ttls(&attributes, &name, &file_attr(stat), GENERATION);
 }
 
 /// Why there is no node.
@@ -99,8 +100,8 @@ pub(super) fn created(
     let (attr, handle) = (file_attr(stat), FileHandle(opened.handle));
     match backing {
         Some(backing) => {
-            let none = FopenFlags::empty();
-            reply.created_passthrough(&ttl, &attr, GENERATION, handle, none, backing);
+            let flags = quiet_flags(opened);
+            reply.created_passthrough(&ttl, &attr, GENERATION, handle, flags, backing);
         }
         None => reply.created(&ttl, &attr, GENERATION, handle, open_flags(opened)),
     }

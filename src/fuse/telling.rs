@@ -28,8 +28,8 @@ impl Telling {
     /// A node met in `dir`, or why not.
     pub(super) fn entry(self, reply: ReplyEntry, dir: Ino, result: Result<Stat>) {
         match result {
-            Ok(stat) => self.overlay.answer(self.asked, (dir, &stat), |time| {
-                replies::entry(reply, time, &stat);
+            Ok(stat) => self.overlay.answer(self.asked, (dir, &stat), |keep| {
+                replies::entry(reply, keep, &stat);
             }),
             Err(error) => replies::refused_entry(reply, &error),
         }
@@ -76,7 +76,10 @@ impl Telling {
             Ok((stat, opened, backings.find(stat.ino, &opened, &open)?))
         });
         match passed {
-            Ok((stat, opened, backing)) => self.overlay.answer(self.asked, (dir, &stat), |time| {
+            Ok((stat, opened, backing)) => self.overlay.answer(self.asked, (dir, &stat), |keep| {
+                // One time for both. Bytes in it: the file came up meanwhile, and somebody else made it.
+                let made = stat.attrs.size == 0;
+                let time = if made { keep.of_new() } else { keep.attributes };
                 replies::created(reply, time, &stat, &opened, backing.as_deref());
             }),
             Err(error) => replies::refused_create(reply, &error),

@@ -75,6 +75,16 @@ impl Change {
         })
     }
 
+    /// The node it is about, unless that is only the past or the journal.
+    pub(super) fn node(&self) -> Option<Ino> {
+        match self {
+            Change::PutNode(node) => Some(node.ino),
+            Change::DropNode(ino) => Some(*ino),
+            Change::PutEntry(entry) => Some(entry.ino),
+            _ => None,
+        }
+    }
+
     /// Stores it.
     pub(super) fn store(&self, db: &Connection) -> Result<()> {
         match self {

@@ -6,6 +6,7 @@ use rusqlite::Connection;
 
 use super::open::{Meta, MetaError};
 use super::rows::{Db, Rows};
+use super::write::not_inside;
 
 /// Tries before everybody else must wait.
 const TRIES: usize = 3;
@@ -18,6 +19,7 @@ impl Meta {
         &self,
         work: impl Fn(&Rows<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
+        not_inside();
         for _ in 0..TRIES {
             if let Some(done) = self.try_quick(&work) {
                 return done;

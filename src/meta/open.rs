@@ -1,9 +1,10 @@
 //! Opening the database, and reading it.
 
 use std::cell::{OnceCell, RefCell};
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OpenFlags};
@@ -17,7 +18,7 @@ use super::rows::{Db, Node, Rows};
 use super::settle::{Back, Unsettled, run};
 use super::setup::{configure, open_log, prepare};
 use super::txn::State;
-use super::write::Front;
+use super::write::{Front, not_inside};
 use crate::model::Ino;
 use crate::sys;
 
@@ -88,8 +89,12 @@ pub struct Meta {
     pub(super) log: File,
     /// Transactions were committed to the log since it was last synced that are not in the redo journal.
     pub(super) log_is_new: AtomicBool,
+    /// Transactions that needed the database itself.
+    pub(super) heavy: AtomicU64,
     /// One at a time: who comes second must not find that all is synced before it is.
     flushing: Mutex<()>,
+    /// Nodes whose rows or names changed since.
+    pub(super) changed: Mutex<Unflushed>,
 }
 
 impl Meta {
@@ -128,7 +133,9 @@ impl Meta {
             file,
             log,
             log_is_new: AtomicBool::new(false),
+            heavy: AtomicU64::new(0),
             flushing: Mutex::default(),
+            changed: Mutex::default(),
         };
         meta.write(first::rows)?;
         Ok(meta)
@@ -165,6 +172,7 @@ impl Meta {
         &self,
         work: impl FnOnce(&Rows<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
+        not_inside();
         self.settle()?;
         let db = self.reader()?;
         run(&db, "BEGIN")?;
@@ -185,7 +193,16 @@ impl Meta {
     /// moment), nor an empty commit with `synchronous=FULL` (it writes no frame, so it syncs none). What is no longer in
     /// the log was synced into the database file by the checkpoint that let the log restart. No writer waits for this.
     pub fn flush(&self) -> Result<(), MetaError> {
-        let _one = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = self.flushing();
+        let changed = std::mem::take(&mut *self.changed());
+        let flushed = self.flush_logs();
+        if flushed.is_err() {
+            self.changed().take_back(changed);
+        }
+        flushed
+    }
+
+    fn flush_logs(&self) -> Result<(), MetaError> {
         // Both, in any order: a step of one that comes after a lost step of the other is not carried out.
         if self.log_is_new.swap(false, Ordering::SeqCst)
             && let Err(error) = sys::sync(&self.log)
@@ -196,11 +213,32 @@ impl Meta {
         self.redo.sync()
     }
 
+    /// True when the row and the names of a node surely survive power loss as they are.
+    pub fn is_flushed(&self, ino: Ino) -> bool {
+        // Behind a flush that is under way.
+        let _one = self.flushing();
+        self.changed().lacks(ino)
+    }
+
+    fn flushing(&self) -> MutexGuard<'_, ()> {
+        self.flushing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn changed(&self) -> MutexGuard<'_, Unflushed> {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// For tests of crashes: after `commits` more transactions every write is refused and leaves nothing, as if the
     /// process had been killed there.
     #[doc(hidden)]
     pub fn stop_after(&self, commits: u64) {
         self.front().allowed = Some(commits);
+    }
+
+    /// How many transactions needed the database itself since the start. For tests.
+    #[doc(hidden)]
+    pub fn heavy_ones(&self) -> u64 {
+        self.heavy.load(Ordering::SeqCst)
     }
 
     fn readers(&self) -> MutexGuard<'_, Vec<Connection>> {
@@ -253,6 +291,37 @@ impl Drop for Meta {
             && let Err(error) = self.settle()
         {
             tracing::warn!(%error, "the last changes are in the redo journal only");
+        }
+    }
+}
+
+/// Nodes whose rows or names changed since the last flush.
+#[derive(Default)]
+pub(super) struct Unflushed {
+    nodes: HashSet<Ino>,
+    /// More than are noted one by one.
+    many: bool,
+}
+
+impl Unflushed {
+    const MOST: usize = 16_384;
+
+    pub(super) fn note(&mut self, ino: Ino) {
+        if self.nodes.len() < Self::MOST {
+            self.nodes.insert(ino);
+        } else {
+            self.many = true;
+        }
+    }
+
+    fn lacks(&self, ino: Ino) -> bool {
+        !self.many && !self.nodes.contains(&ino)
+    }
+
+    fn take_back(&mut self, other: Unflushed) {
+        self.many |= other.many;
+        for ino in other.nodes {
+            self.note(ino);
         }
     }
 }

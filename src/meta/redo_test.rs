@@ -219,3 +219,33 @@ fn a_kill_takes_nothing_and_a_power_cut_nothing_that_was_flushed() {
         );
     }
 }
+
+#[test]
+fn what_is_flushed_is_known_of_each_node() {
+    let dir = tempfile::tempdir().unwrap();
+    let meta = Meta::open(dir.path()).unwrap();
+    let make = |text: &str| {
+        write(&meta, |txn| {
+            let node = file(txn)?;
+            txn.put_node(&node)?;
+            txn.put_entry(Ino::ROOT, &name(text), node.ino)?;
+            Ok(node.ino)
+        })
+    };
+    let (one, two) = (make("one"), make("two"));
+    assert!(!meta.is_flushed(one) && !meta.is_flushed(two));
+    meta.flush().unwrap();
+    assert!(meta.is_flushed(one) && meta.is_flushed(two));
+    // A name alone, and a row in a transaction of the database itself.
+    write(&meta, |txn| {
+        txn.put_entry(Ino::ROOT, &name("more"), one).map(drop)
+    });
+    write(&meta, |txn| {
+        txn.set_setting("k", Some("v"))?;
+        let node = txn.node(two)?.unwrap();
+        txn.put_node(&node)
+    });
+    assert!(!meta.is_flushed(one) && !meta.is_flushed(two));
+    meta.flush().unwrap();
+    assert!(meta.is_flushed(one) && meta.is_flushed(two));
+}

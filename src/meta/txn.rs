@@ -176,7 +176,9 @@ impl<'a> WriteTxn<'a> {
                 return Ok(Ino(number));
             }
         }
-        self.next("ino", Ino::OURS).map(Ino)
+        let ino = Ino(self.next("ino", Ino::OURS)?);
+        self.note(|pending| pending.give(ino));
+        Ok(ino)
     }
 
     /// A number for a new base object.

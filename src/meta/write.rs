@@ -20,6 +20,7 @@ use super::open::{Meta, MetaError};
 use super::redo::Redo;
 use super::settle::{Back, run};
 use super::txn::{State, WriteTxn};
+use crate::model::Ino;
 
 /// What the next transaction begins with.
 pub(super) struct Front {
@@ -31,6 +32,32 @@ pub(super) struct Front {
     /// What light transactions changed since the database was last brought up to date.
     pub(super) queue: Vec<Change>,
     pub(super) redo: Redo,
+}
+
+thread_local! {
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Says that this thread is inside a write transaction, where another transaction would wait for itself.
+struct Inside;
+
+impl Inside {
+    fn enter() -> Inside {
+        not_inside();
+        INSIDE.set(true);
+        Inside
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        INSIDE.set(false);
+    }
+}
+
+/// In debug builds: stops a program that would wait for itself.
+pub(super) fn not_inside() {
+    debug_assert!(!INSIDE.get(), "a transaction inside a write transaction");
 }
 
 impl Meta {
@@ -62,6 +89,7 @@ impl Meta {
         work: impl FnOnce(&WriteTxn<'_>) -> Result<T, E>,
         look: impl FnOnce(&Pending),
     ) -> Result<T, E> {
+        let _inside = Inside::enter();
         let mut front = self.front();
         let front = &mut *front;
         if front.allowed == Some(0) {
@@ -117,6 +145,8 @@ struct Writing<'a> {
     number: Cell<u64>,
     /// What this transaction changed, while it is light.
     own: RefCell<Vec<Change>>,
+    /// The nodes of all changes.
+    about: RefCell<Vec<Ino>>,
     heavy: OnceCell<Heavy<'a>>,
     /// For what no light transaction changes.
     reader: OnceCell<Connection>,
@@ -129,6 +159,7 @@ impl<'a> Writing<'a> {
             queue: RefCell::new(queue),
             number: Cell::new(number),
             own: RefCell::default(),
+            about: RefCell::default(),
             heavy: OnceCell::new(),
             reader: OnceCell::new(),
         }
@@ -161,12 +192,19 @@ impl<'a> Writing<'a> {
             self.queue.borrow_mut().append(&mut own);
         }
         self.number.set(number);
+        // Only now: a flush before this would not have covered them.
+        let mut changed = self.meta.changed();
+        self.about
+            .take()
+            .into_iter()
+            .for_each(|ino| changed.note(ino));
         Ok(())
     }
 }
 
 impl Store for Writing<'_> {
     fn change(&self, change: Change) -> Result<(), MetaError> {
+        self.about.borrow_mut().extend(change.node());
         match self.heavy.get() {
             Some(heavy) => change.store(heavy.db()),
             None => {
@@ -180,6 +218,7 @@ impl Store for Writing<'_> {
         if let Some(heavy) = self.heavy.get() {
             return Ok(heavy.db());
         }
+        self.meta.heavy.fetch_add(1, Ordering::SeqCst);
         let back = self.meta.back();
         back.todo.borrow_mut().append(&mut self.queue.borrow_mut());
         self.meta.unsettled.hand_over();

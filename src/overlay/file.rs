@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::handles::{Body, LiveFile, Open};
 use super::hidden::is_shown;
 use super::{Call, Need, Overlay, OverlayError, Result, Seek, Stat};
+use crate::meta::{MetaError, Node};
 use crate::model::{Dirty, Ino};
 use crate::sys;
-use crate::tree::{HowOpen, TreeError};
+use crate::tree::{Handle, HowOpen, Tree, TreeError};
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,6 +38,9 @@ pub struct Opened {
 /// The extended attribute that gives a program privileges; a write without privilege takes it away.
 const CAPS: &[u8] = b"security.capability";
 
+/// Brings the row of an opened file up to date.
+type Flush = fn(&Tree, &Handle) -> std::result::Result<bool, TreeError>;
+
 /// The most that one copy_file_range answers for; the caller comes back for the rest.
 const COPY_PIECE: u64 = 128 << 20;
 
@@ -59,6 +63,7 @@ impl Overlay {
         let wanted = HowOpen {
             write: how.write,
             truncate: how.truncate,
+            maps: how.maps,
             passthrough: self.passthrough.load(Ordering::Relaxed),
         };
         let handle = match self.tree.open_with(ino, wanted, call.who) {
@@ -83,15 +88,18 @@ impl Overlay {
             wrote: AtomicBool::new(how.truncate),
             has_caps: AtomicBool::new(how.write && seen.node.xattrs.contains_key(CAPS)),
         };
-        if file.silent && how.maps {
-            // Of stores into a mapping the kernel tells its attributes nothing: what it keeps of them is over.
+        if file.silent && how.maps && stat.attrs.size > 0 {
+            // Of stores into a mapping the kernel tells its attributes nothing: what it keeps of them is over. (An empty file
+            // must be made longer before, by a call that does tell.)
             self.changed_more(ino);
         }
         Ok(Opened {
             handle: self.open.add(ino, Body::Live(file)),
             keep_cache,
             passthrough,
-            quiet: !how.write,
+            // What was written without us is looked at when the last descriptor is closed; the row says until then that it
+            // may have been.
+            quiet: !how.write || (passthrough && !self.hooks.close_waits()),
         })
     }
 
@@ -221,7 +229,7 @@ impl Overlay {
         if call.pushed || open.live().is_err() {
             return Ok(());
         }
-        if self.report(&open)? && self.hooks.close_waits() && self.link.may_ask() {
+        if self.report(&open, Tree::flush)? && self.hooks.close_waits() && self.link.may_ask() {
             return Err(OverlayError::Wait(Need::Push(open.ino)));
         }
         Ok(())
@@ -246,7 +254,7 @@ impl Overlay {
             return;
         };
         // Writes of a mapping come after the last flush.
-        if let Err(error) = self.report(&open) {
+        if let Err(error) = self.report(&open, Tree::flush_last) {
             tracing::warn!(ino = %open.ino, %error, "the row of a closed file could not follow it; it will at the next look");
         }
         let Ok(file) = open.live() else {
@@ -255,23 +263,25 @@ impl Overlay {
         let (ino, silent, passthrough) = (open.ino, file.silent, file.handle.is_passthrough());
         // Its opening ends here: what was marked for this writer's sake alone is clean again.
         drop(open);
-        match self.tree.stat(ino) {
-            Ok(seen) if !passthrough => self.open.note_content(&Stat::from(&seen)),
-            found => {
-                // The kernel has no pages of its own of it.
-                self.open.forget_content(ino);
-                let node = found.ok().map(|seen| seen.node);
-                let left = |node: crate::meta::Node| node.nlink > 0 && node.dirty.has(Dirty::BYTES);
-                if silent && node.is_some_and(left) {
-                    // Sent while it was open it was not called clean.
-                    self.hooks.say_changed(ino);
-                }
-            }
+        if !passthrough && let Ok(seen) = self.tree.stat(ino) {
+            return self.open.note_content(&Stat::from(&seen));
+        }
+        // The kernel has no pages of its own of it.
+        self.open.forget_content(ino);
+        if silent && self.is_to_be_sent(ino) {
+            // Sent while it was open it was not called clean.
+            self.hooks.say_changed(ino);
         }
     }
 
+    fn is_to_be_sent(&self, ino: Ino) -> bool {
+        let node = self.tree.meta().quick(|rows| rows.node(ino));
+        let node: Option<Node> = node.unwrap_or_else(|_: MetaError| None);
+        node.is_some_and(|node| node.nlink > 0 && node.dirty.has(Dirty::BYTES))
+    }
+
     /// Brings the row up to date with what was written through a handle, and tells of it. True when there was something.
-    fn report(&self, open: &Open) -> Result<bool> {
+    fn report(&self, open: &Open, flush: Flush) -> Result<bool> {
         let Ok(file) = open.live() else {
             return Ok(false);
         };
@@ -279,7 +289,7 @@ impl Overlay {
         if !wrote && !file.silent {
             return Ok(false);
         }
-        match self.tree.flush(&file.handle) {
+        match flush(&self.tree, &file.handle) {
             Ok(moved) if moved || wrote => {
                 self.hooks.say_changed(open.ino);
                 Ok(true)

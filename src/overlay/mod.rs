@@ -42,7 +42,7 @@ pub use error::{OverlayError, Result};
 pub use file::{HowToOpen, Opened};
 pub use hooks::Hooks;
 pub use need::{Need, given_up};
-pub use told::{Asked, News};
+pub use told::{Asked, Keep, News};
 
 /// Where driftfs keeps its own files in the lower's root; never shown.
 pub const OWN: &[u8] = b".driftfs";

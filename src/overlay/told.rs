@@ -41,6 +41,28 @@ pub(super) struct Told {
     missing: Mutex<HashSet<(Ino, Name)>>,
 }
 
+/// How long the kernel may keep what it is told of a name.
+#[derive(Clone, Copy, Debug)]
+pub struct Keep {
+    /// That the name leads there.
+    pub name: Duration,
+    /// What the node is like.
+    pub attributes: Duration,
+}
+
+impl Keep {
+    const NOT: Keep = Keep {
+        name: Duration::ZERO,
+        attributes: Duration::ZERO,
+    };
+
+    /// For a file that was made just now, whatever is open. It is empty, so before a mapping can store anything in it some
+    /// call must make it longer, and with that the kernel drops size and times by itself.
+    pub fn of_new(self) -> Duration {
+        self.name
+    }
+}
+
 /// When an operation began, counted in news.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked(u64);
@@ -107,12 +129,12 @@ impl Overlay {
         &self,
         asked: Asked,
         (dir, stat): (Ino, &Stat),
-        reply: impl FnOnce(Duration) -> T,
+        reply: impl FnOnce(Keep) -> T,
     ) -> T {
         let _gate = self.answering();
         let heard = self.told.heard_of(asked, &[dir, stat.ino]);
-        let time = self.keep_at(dir, stat);
-        reply(if heard { Duration::ZERO } else { time })
+        let keep = self.keep_at(dir, stat);
+        reply(if heard { Keep::NOT } else { keep })
     }
 
     /// Gives a reply about the attributes of a node.
@@ -153,13 +175,17 @@ impl Overlay {
     }
 
     /// How long the kernel may keep a node that it meets in `dir`.
-    pub fn keep_at(&self, dir: Ino, stat: &Stat) -> Duration {
-        let mut time = self.fresh_for(dir);
+    pub fn keep_at(&self, dir: Ino, stat: &Stat) -> Keep {
+        let name = self.fresh_for(dir);
+        let mut time = name;
         if stat.attrs.kind != Kind::Dir && stat.nlink > 1 {
             // Its attributes are asked for where its first name is; this may be another.
             time = time.min(self.link.fresh_for());
         }
-        time.min(self.while_open(stat))
+        Keep {
+            name,
+            attributes: time.min(self.while_open(stat)),
+        }
     }
 
     /// A file that is open for writing may change by a mapping, of which the kernel tells its caches nothing. Where pages go

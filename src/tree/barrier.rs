@@ -69,6 +69,27 @@ impl Barrier {
 }
 
 impl Core {
+    /// Syncs a live file and, unless they are on disk as they are, its rows: side by side, as each waits for the disk.
+    fn sync_beside(&self, ino: Ino) -> Result<()> {
+        let bytes = || present(self.objects.sync_live(ino)).map_err(io("syncing a file"));
+        if self.meta.is_flushed(ino) {
+            return bytes();
+        }
+        std::thread::scope(|scope| {
+            let rows = std::thread::Builder::new().spawn_scoped(scope, || self.flush());
+            match rows {
+                Ok(rows) => {
+                    let synced = bytes();
+                    let flushed = rows
+                        .join()
+                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                    synced.and(flushed)
+                }
+                Err(_) => bytes().and_then(|()| self.flush()),
+            }
+        })
+    }
+
     /// Makes everything committed before this call survive power loss.
     pub(super) fn flush(&self) -> Result<()> {
         let _one = locked(&self.barrier.flushing);
@@ -150,6 +171,13 @@ impl Tree {
         self.core.settle_open(handle.inner.node())
     }
 
+    /// The same when nothing can come through the handle any more.
+    pub fn flush_last(&self, handle: &Handle) -> Result<bool> {
+        let moved = self.flush(handle)?;
+        handle.inner.is_last_settled.store(true, Ordering::SeqCst);
+        Ok(moved)
+    }
+
     /// fsync: bytes, then rows, on disk. True when bytes were written that the row does not tell of yet.
     pub fn sync(&self, handle: &Handle) -> Result<bool> {
         let core = &self.core;
@@ -163,7 +191,8 @@ impl Tree {
         if core.may_be_written(open) {
             // The row need not follow: it is marked, and a start finds its size and times in the live file. Its `durable`
             // would say nothing, as the next write is not seen.
-            present(core.objects.sync_live(open.ino)).map_err(io("syncing a file"))?;
+            core.sync_beside(open.ino)?;
+            return Ok(moved);
         } else if !known.is_some_and(|node| node.durable && node.live_stat == Some(before)) {
             present(core.objects.sync_live(open.ino)).map_err(io("syncing a file"))?;
             sys::sync(&file).map_err(io("syncing a file"))?;

@@ -18,6 +18,7 @@ impl Tree {
     pub fn open_file(&self, ino: Ino, write: bool, truncate: bool, who: Who) -> Result<Handle> {
         let how = HowOpen {
             write,
+            maps: write,
             truncate,
             passthrough: false,
         };
@@ -50,6 +51,9 @@ impl Tree {
         } else if how.write {
             // Writes will not come by here: what they change is kept now.
             core.make_ready_silently(&pin, who)?;
+            if how.maps {
+                pin.maps.store(true, Ordering::SeqCst);
+            }
             if who.uid != 0 && loses_rights(&node) {
                 // Set under an open handle. Nobody will see the write that takes them away, so the open does.
                 core.strip(&pin, true)?;

@@ -28,6 +28,8 @@ pub(super) struct OpenNode {
     passthrough: AtomicBool,
     /// Openings from before the whole file was here: the kernel has them as served, and takes no other mode beside.
     in_parts: AtomicUsize,
+    /// Some passthrough writer could make a mapping that writes, and may have left it behind.
+    pub(super) maps: AtomicBool,
     pub(super) handles: AtomicUsize,
     pub(super) writers: AtomicUsize,
     /// Generation under which a write needs no look at the rows; 0: never.
@@ -56,6 +58,7 @@ impl OpenNode {
             file: Mutex::default(),
             passthrough: AtomicBool::new(false),
             in_parts: AtomicUsize::new(0),
+            maps: AtomicBool::new(false),
             handles: AtomicUsize::new(0),
             writers: AtomicUsize::new(0),
             ready: AtomicU64::new(0),
@@ -255,6 +258,8 @@ pub(super) struct Opening {
     core: Arc<Core>,
     node: Option<Arc<OpenNode>>,
     pub(super) write: bool,
+    /// The row was brought up to date when nothing could come through this opening any more.
+    pub(super) is_last_settled: AtomicBool,
 }
 
 impl Opening {
@@ -279,6 +284,7 @@ impl Core {
             core: self.clone(),
             node: Some(pin.arc()),
             write,
+            is_last_settled: AtomicBool::new(false),
         };
         Handle {
             inner: Arc::new(opening),
@@ -291,6 +297,7 @@ impl Drop for Opening {
         let Some(node) = self.node.take() else { return };
         let ino = node.ino;
         if self.write
+            && !self.is_last_settled.load(Ordering::SeqCst)
             && let Err(error) = self.core.settle_open(&node)
         {
             // Nothing is lost: a row that differs from its live file is compared again at the next look or start.

@@ -231,3 +231,42 @@ fn extended_attributes_are_made_and_replaced_as_asked() {
     let again = lab.remove_xattr(file, b"user.a", WHO);
     assert!(matches!(again, Err(TreeError::NoAttribute)));
 }
+
+#[test]
+fn what_programs_do_most_needs_the_database_some_moments_later_only() {
+    let lab = Lab::on_disk();
+    // A directory that base knows, and one that is new.
+    lab.file("agreed", b"bytes");
+    lab.agree("agreed");
+    let new = |kind| NewNode {
+        kind,
+        mode: 0o755,
+        rdev: 0,
+        target: None,
+    };
+    let dir = lab.create(Ino::ROOT, &name("dir"), &new(Kind::Dir), WHO);
+    let dir = dir.unwrap().node.ino;
+    let mut heavy = Vec::new();
+    for n in 0..200 {
+        let before = lab.meta().heavy_ones();
+        for at in [Ino::ROOT, dir] {
+            let (one, two) = (name(&format!("one {n}")), name(&format!("two {n}")));
+            let made = lab.create(at, &one, &new(Kind::File), WHO).unwrap();
+            let handle = lab.open_file(made.node.ino, true, false, WHO).unwrap();
+            lab.write(&handle, 0, b"text", false, false, WHO).unwrap();
+            lab.flush(&handle).unwrap();
+            drop(handle);
+            lab.rename((at, &one), (at, &two), RenameMode::Replace, WHO)
+                .unwrap();
+            lab.lookup(at, &two).unwrap();
+            if n % 2 == 0 {
+                lab.unlink(at, &two, WHO).unwrap();
+            }
+        }
+        heavy.push(lab.meta().heavy_ones() - before);
+    }
+    let some = heavy.iter().filter(|count| **count > 0).count();
+    // Once for the numbers of each sort, and once in a thousand of them.
+    assert!(some <= 4, "{heavy:?}");
+    lab.check();
+}

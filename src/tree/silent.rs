@@ -188,13 +188,19 @@ impl Core {
     /// The last writer that nobody saw is gone. Nothing written: the mark goes too. A mapping may be left: it is watched.
     /// The caller holds the node's lock alone.
     pub(super) fn last_silent_writer_left(&self, open: &OpenNode) {
-        let doubtful = self.silence.with(open.ino, |silent| {
+        let (doubtful, watched) = self.silence.with(open.ino, |silent| {
             silent.moved = None;
-            silent.agreed.is_some()
+            (silent.agreed.is_some(), silent.watched.is_some())
         });
-        let over = doubtful && self.is_over(open);
-        if !over {
+        let mapped = open.maps.swap(false, Ordering::SeqCst);
+        if doubtful && self.is_over(open) {
+            return;
+        }
+        if doubtful || mapped || watched {
             self.silence.watch(open.ino, Watched::New);
+        } else {
+            // The kernel let go of the live file before it told us, and nobody could map it for writing.
+            self.silence.forget(open.ino);
         }
     }
 

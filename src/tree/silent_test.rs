@@ -38,6 +38,7 @@ fn skip(reason: &str) {
 fn pass(lab: &Lab, ino: Ino, write: bool) -> (Handle, File) {
     let how = HowOpen {
         write,
+        maps: write,
         truncate: false,
         passthrough: true,
     };

@@ -85,6 +85,8 @@ pub struct NewNode {
 pub struct HowOpen {
     /// For writing.
     pub write: bool,
+    /// For reading too, if for writing: only then a mapping can write.
+    pub maps: bool,
     /// Emptied by the open.
     pub truncate: bool,
     /// The kernel may read and write the live file without asking.

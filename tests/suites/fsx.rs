@@ -17,8 +17,14 @@ const IN_PLACE: &str = "blockmode = true\nnomsyncafterwrite = true\n[weights]\ni
     write = 1\ntruncate = 0\nfsync = 0.03\nfdatasync = 0.03\npunch_hole = 0.5\nsendfile = 0.5\nposix_fadvise = 0.3\n\
     copy_file_range = 0.7\n";
 
+/// fsx 0.3.2 never gives back the mappings it reads through, and a process may have 65,530: for a run of a million, fewer.
+const FEW_MAPPINGS: (&str, &str) = ("mapread = 1\n", "mapread = 0.4\n");
+
 /// One seed in this many runs as fsx itself chooses.
 const PLAIN: usize = 10;
+
+/// The seed of the long run.
+const LONG: usize = 1002;
 
 struct Fsx {
     tool: PathBuf,
@@ -29,6 +35,8 @@ impl Fsx {
     fn on(rig: &Rig, tool: PathBuf) -> Fsx {
         write(rig.root.join("every.toml"), EVERY_CALL);
         write(rig.root.join("place.toml"), IN_PLACE);
+        let (all, few) = FEW_MAPPINGS;
+        write(rig.root.join("long.toml"), EVERY_CALL.replace(all, few));
         Fsx {
             tool,
             root: rig.root.clone(),
@@ -38,6 +46,7 @@ impl Fsx {
     fn run(&self, dir: &Path, name: &str, seed: usize, operations: usize) {
         let settings = match seed {
             _ if seed % PLAIN == 0 => None,
+            LONG => Some("long.toml"),
             _ if seed % 2 == 1 && name.starts_with("old") => Some("place.toml"),
             _ => Some("every.toml"),
         };
@@ -109,7 +118,7 @@ fn a_long_run() {
     let (fsx, operations) = (Fsx::on(&rig, tool), scale(10_000, 1_000_000));
     let began = Instant::now();
     // Connected and pushed again and again, while it changes.
-    fsx.run(&rig.mnt, "old", 1002, operations);
+    fsx.run(&rig.mnt, "old", LONG, operations);
     measured(&format!(
         "fsx: {operations} operations in one run, {} s",
         began.elapsed().as_secs()

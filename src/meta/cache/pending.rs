@@ -20,6 +20,8 @@ pub(in crate::meta) struct Pending {
     pub(super) born: HashSet<u64>,
     /// Nodes that lost their base object, and were not put since.
     pub(super) orphaned: HashSet<u64>,
+    /// Numbers never given before: nothing has them unless it was put here.
+    given: HashSet<u64>,
     /// The epoch or the snapshots changed.
     pub(super) views: bool,
     count: usize,
@@ -112,8 +114,16 @@ impl Pending {
         self.count == 0 && !self.lost
     }
 
+    /// A number that no node ever had.
+    pub(in crate::meta) fn give(&mut self, ino: Ino) {
+        self.given.insert(ino.0);
+    }
+
     pub(in crate::meta) fn node(&self, ino: Ino) -> Option<Known<Option<Node>>> {
-        Some(Known::Is(self.nodes.get(&ino.0)?.clone()))
+        match self.nodes.get(&ino.0) {
+            Some(node) => Some(Known::Is(node.clone())),
+            None => self.given.contains(&ino.0).then_some(Known::Is(None)),
+        }
     }
 
     pub(in crate::meta) fn entry(&self, parent: Ino, name: &Name) -> Option<Known<Option<Entry>>> {
