@@ -42,6 +42,12 @@ impl Rows<'_> {
         Ok(count.unwrap_or(0))
     }
 
+    /// Nodes with a name whose dirty set is not empty.
+    pub fn marked(&self) -> Result<Vec<Ino>> {
+        let query = "SELECT ino FROM node WHERE dirty <> 0 AND nlink > 0";
+        self.many("node", query, [], |c| Ok(Ino(c.number(0)?)))
+    }
+
     /// Base objects that no live node with a name descends from.
     pub fn bases_without_node(&self) -> Result<Vec<Bid>> {
         let query = "SELECT bid FROM base_node AS b WHERE NOT EXISTS

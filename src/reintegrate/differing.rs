@@ -35,10 +35,10 @@ pub(super) fn differing(
     more: &[Bid],
 ) -> Result<Differing, MetaError> {
     let known = rows.count_bases()? as usize;
-    let dirty = rows.dirty()?;
+    let marked = rows.marked()?;
     // What was removed here has no mark itself.
     let gone = rows.bases_without_node()?;
-    let many = dirty.len() + gone.len() + sifted.missing.len() + more.len();
+    let many = marked.len() + gone.len() + sifted.missing.len() + more.len();
     if many > MANY && many > known / 4 {
         return Ok(Differing {
             base: BaseTree::all(rows)?,
@@ -50,8 +50,8 @@ pub(super) fn differing(
         read: Reading::new(rows)?,
         sifted,
     };
-    for node in dirty.into_iter().filter(|node| node.nlink > 0) {
-        picking.read.live_object(node.ino)?;
+    for ino in marked {
+        picking.read.live_object(ino)?;
     }
     for bid in gone {
         picking.read.base_object(bid)?;
