@@ -13,11 +13,18 @@ pub(super) fn run(at: Option<&Path>, out: &Out) -> Outcome {
     let Answer::Conflicts(conflicts) = found.ask(Request::Conflicts)? else {
         return Err(unexpected());
     };
-    out.show(&conflicts, text);
+    let point = &found.mount.point;
+    let there = crate::sys::canonical(Path::new(".")).is_ok_and(|at| at == *point);
+    let cd = match there {
+        true => String::new(),
+        false => format!("cd {} && ", point.display()),
+    };
+    out.show(&conflicts, |all| text(all, &cd));
     Ok(Exit::Done)
 }
 
-fn text(all: &Conflicts) -> String {
+/// `cd`: what to type before the paths shown mean what they say.
+fn text(all: &Conflicts, cd: &str) -> String {
     if all.conflicts.is_empty() {
         return "no conflicts".into();
     }
@@ -35,6 +42,6 @@ fn text(all: &Conflicts) -> String {
         )
     };
     let mut text: String = all.conflicts.iter().map(one).collect();
-    text += "  next: driftfs resolve --take client|server|base|both|merged PATH\n";
+    text += &format!("  next: {cd}driftfs resolve --take client|server|base|both|merged PATH\n");
     text
 }

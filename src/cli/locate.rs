@@ -1,7 +1,7 @@
 //! Which mount is meant: from a path inside it, from `-m`, or from the current directory.
 
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ use crate::sys::{self, Mount};
 pub(super) struct Found {
     pub(super) mount: Mount,
     pub(super) state_dir: PathBuf,
+    /// True when `-m` named it: the current directory then need not be in it.
+    named: bool,
 }
 
 /// A daemon that does not answer a question about its root within this time is not waited for.
@@ -29,18 +31,33 @@ impl Found {
     /// A person's path as a path beneath the root of this mount. The last name is not followed if it is a link.
     pub(super) fn rel(&self, path: &Path) -> Result<RelPath, Failure> {
         let real = real_but_last(path)?;
-        let inside = real.strip_prefix(&self.mount.point).map_err(|_| {
+        let point = &self.mount.point;
+        let inside = match real.strip_prefix(point) {
+            Ok(inside) => Some(inside.to_owned()),
+            Err(_) => self.as_printed(path),
+        };
+        let inside = inside.ok_or_else(|| {
             Failure::usage(format!(
                 "{} is not inside {}",
                 path.display(),
-                self.mount.point.display()
+                point.display()
             ))
         })?;
         RelPath::parse(inside.as_os_str().as_bytes())
             .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
     }
 
-    /// The same for the protocol.
+    /// The same, no link followed. What the commands print are paths beneath the root, and what was a directory in one
+    /// may be a link by now, leading elsewhere. With `-m` they may be typed anywhere outside of the mount.
+    pub(super) fn as_printed(&self, path: &Path) -> Option<PathBuf> {
+        let typed = as_typed(path)?;
+        match typed.strip_prefix(&self.mount.point) {
+            Ok(inside) => Some(inside.to_owned()),
+            Err(_) => (self.named && path.is_relative()).then(|| path.to_owned()),
+        }
+    }
+
+    /// [`Found::rel`] for the protocol.
     pub(super) fn json(&self, path: &Path) -> Result<JsonPath, Failure> {
         Ok(JsonPath::of(&self.rel(path)?))
     }
@@ -50,7 +67,12 @@ impl Found {
 pub(super) fn find(given: Option<&Path>, path: Option<&Path>) -> Result<Found, Failure> {
     let mount = find_mount(given, path)?;
     let state_dir = state_dir_of(&mount)?;
-    Ok(Found { mount, state_dir })
+    let named = given.is_some();
+    Ok(Found {
+        mount,
+        state_dir,
+        named,
+    })
 }
 
 /// The same without asking the daemon anything.
@@ -62,9 +84,14 @@ pub(super) fn find_mount(given: Option<&Path>, path: Option<&Path>) -> Result<Mo
     }
     let start = given.or(path).unwrap_or(Path::new("."));
     let real = sys::canonical(start).or_else(|_| real_but_last(start))?;
-    match sys::mount_of(&mounts, &real) {
-        Some(mount) if mount.fs_type == sys::FS_TYPE => Ok(mount.clone()),
-        _ => Err(Failure::usage(format!(
+    let ours = |path: &Path| {
+        let mount = sys::mount_of(&mounts, path);
+        mount.filter(|mount| mount.fs_type == sys::FS_TYPE)
+    };
+    let found = ours(&real).or_else(|| ours(&as_typed(start)?));
+    match found {
+        Some(mount) => Ok(mount.clone()),
+        None => Err(Failure::usage(format!(
             "{} is not inside a driftfs mount\n  next: driftfs ls   shows all mounts; then -m MOUNT, or cd into one",
             start.display()
         ))),
@@ -123,6 +150,13 @@ fn not_running(mount: &Mount) -> Failure {
     )
 }
 
+/// An absolute path with no link followed; `None` where `..` would then mean something else.
+fn as_typed(path: &Path) -> Option<PathBuf> {
+    let whole = std::path::absolute(path).ok()?;
+    let up = |part: Component<'_>| part == Component::ParentDir;
+    (!whole.components().any(up)).then_some(whole)
+}
+
 /// An absolute path with the links of its directories followed as far as they exist. What is gone may still have
 /// versions to be shown, so a missing tail is kept as it was typed.
 fn real_but_last(path: &Path) -> Result<PathBuf, Failure> {
@@ -162,6 +196,35 @@ mod tests {
         assert_eq!(got("l"), real.join("l"));
         assert_eq!(got("l/.."), real);
         assert!(real_but_last(&real.join("gone/../x")).is_err());
+    }
+
+    #[test]
+    fn a_printed_path_means_the_same_with_a_link_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = sys::canonical(dir.path()).unwrap();
+        let point = root.join("mnt");
+        std::fs::create_dir_all(point.join("a")).unwrap();
+        std::fs::create_dir(root.join("outside")).unwrap();
+        std::os::unix::fs::symlink("../outside", point.join("l")).unwrap();
+        let found = |named| Found {
+            mount: Mount {
+                point: point.clone(),
+                device: (0, 1),
+                fs_type: sys::FS_TYPE.into(),
+                source: "/srv".into(),
+            },
+            state_dir: PathBuf::new(),
+            named,
+        };
+        let rel = |named, path: &Path| found(named).rel(path).ok().map(|rel| rel.to_string());
+        let within = |path: &str| rel(false, &point.join(path));
+        assert_eq!(within("a/x"), Some("a/x".into()));
+        assert_eq!(within("l/x"), Some("l/x".into()), "it leads out");
+        assert_eq!(within("l/../x"), None);
+        let elsewhere = Path::new("no-such-directory/x");
+        assert_eq!(rel(false, elsewhere), None);
+        assert_eq!(rel(true, elsewhere), Some("no-such-directory/x".into()));
+        assert_eq!(rel(true, Path::new("/etc/passwd")), None);
     }
 
     #[test]

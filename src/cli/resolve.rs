@@ -1,14 +1,18 @@
 //! `driftfs resolve`.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
 use super::exit::{Exit, Outcome};
-use super::locate;
+use super::locate::{self, Found};
 use super::output::Out;
 use super::st::unexpected;
-use crate::control::{Answer, Request, Resolved, ResolvedItem, Take};
+use crate::control::{
+    Answer, ConflictItem, Conflicts, JsonPath, Request, Resolved, ResolvedItem, Take,
+};
+use crate::model::RelPath;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -59,7 +63,11 @@ impl From<Word> for Take {
 
 pub(super) fn run(args: &Args, at: Option<&Path>, out: &Out) -> Outcome {
     let found = locate::find(at, args.paths.first().map(PathBuf::as_path))?;
-    let paths = args.paths.iter().map(|path| found.json(path));
+    let Answer::Conflicts(open) = found.ask(Request::Conflicts)? else {
+        return Err(unexpected());
+    };
+    let meant = |path: &PathBuf| listed(&found, &open, path).map_or_else(|| found.json(path), Ok);
+    let paths = args.paths.iter().map(meant);
     let request = Request::Resolve {
         take: args.take.into(),
         paths: paths.collect::<Result<_, _>>()?,
@@ -70,6 +78,15 @@ pub(super) fn run(args: &Args, at: Option<&Path>, out: &Out) -> Outcome {
     out.show(&resolved, text);
     let all = resolved.resolved.iter().all(|item| item.done);
     Ok(if all { Exit::Done } else { Exit::Partly })
+}
+
+/// The conflict that was printed with just this path, whatever links have come to be in it since.
+fn listed(found: &Found, open: &Conflicts, path: &Path) -> Option<JsonPath> {
+    let typed = found.as_printed(path)?;
+    let typed = RelPath::parse(typed.as_os_str().as_bytes()).ok()?;
+    let mut all = open.conflicts.iter();
+    let of_it = |item: &&ConflictItem| item.path.rel().is_ok_and(|path| path == typed);
+    all.find(of_it).map(|item| item.path.clone())
 }
 
 fn text(resolved: &Resolved) -> String {

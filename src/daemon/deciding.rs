@@ -147,14 +147,18 @@ pub(super) fn resolve(
     })
 }
 
-/// Where the object of a conflict is now; where it was found, when it is nowhere.
+/// Where the object of a conflict is now; where it was found, when it is nowhere. What was removed here and came back has
+/// another node than the one the conflict was found with, and what is above it may have been renamed since.
 fn place(engine: &Engine, conflict: &Conflict) -> RelPath {
-    let now = conflict.ino.and_then(|ino| {
-        let path = engine.meta().read(|rows| rows.path(ino));
-        path.unwrap_or_else(|error: MetaError| {
-            tracing::warn!(%error, %ino, "the path of a conflict");
-            None
-        })
+    let now = engine
+        .meta()
+        .read(|rows| match rows.node_in_conflict(conflict)? {
+            Some(ino) => rows.path(ino),
+            None => Ok(None),
+        });
+    let now = now.unwrap_or_else(|error: MetaError| {
+        tracing::warn!(%error, conflict = conflict.id.0, "the path of a conflict");
+        None
     });
     now.unwrap_or_else(|| conflict.path.clone())
 }

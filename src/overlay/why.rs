@@ -1,4 +1,4 @@
-//! The sentences behind refusals, for `user.drift.why` and `driftfs why`.
+//! The sentences behind refusals, for `user.drift.why`.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};

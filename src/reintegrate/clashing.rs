@@ -9,7 +9,7 @@ use super::steps::{Action, Clash, Plan};
 use super::trouble::Stop;
 use super::universe::{Key, Server, Version};
 use crate::meta::Conflict;
-use crate::model::{ConflictKind, Kind, ObjectId, Stamp};
+use crate::model::{ConflictKind, Kind, ObjectId, RelPath, Stamp};
 use crate::variants::{Proposal, Terms};
 
 /// How a clash is stored already.
@@ -18,6 +18,8 @@ enum Stored {
     Same,
     /// With other paths: a directory above was renamed. The driver's proposal still holds.
     Elsewhere(Option<Proposal>),
+    /// The same, of what was deleted on one side: its terms say what that was and stay, only the paths in them change.
+    Moved(Box<Conflict>),
     /// Not, or about other versions.
     Not,
 }
@@ -29,6 +31,10 @@ impl Job<'_> {
             match self.stored_as(clash)? {
                 Stored::Same => {}
                 Stored::Elsewhere(merged) => self.store_conflict(clash, merged)?,
+                Stored::Moved(row) => self
+                    .hand
+                    .on
+                    .commit("conflict", |txn| Ok(txn.set_conflict(&row)?))?,
                 Stored::Not => self.store_conflict(clash, None)?,
             }
         }
@@ -51,11 +57,11 @@ impl Job<'_> {
         let Some(row) = stored.iter().find(about) else {
             return Ok(Stored::Not);
         };
-        if row.kind == ConflictKind::Deleted {
-            // Its terms say what was deleted, and stay as they are.
-            return Ok(Stored::Same);
-        }
         let now = self.found(clash, None).terms();
+        if row.kind == ConflictKind::Deleted {
+            let moved = moved(row, &now, &clash.path);
+            return Ok(moved.map_or(Stored::Same, |row| Stored::Moved(Box::new(row))));
+        }
         Ok(match Terms::parse(&row.terms) {
             Ok(then) if same_places(&then, &now) => Stored::Same,
             Ok(then) => Stored::Elsewhere(then.merged),
@@ -176,6 +182,31 @@ impl Job<'_> {
             Ok(())
         })
     }
+}
+
+/// A stored conflict with the paths its versions have now; `None` when it has these. A side that removed it has none.
+fn moved(row: &Conflict, now: &Terms, path: &RelPath) -> Option<Conflict> {
+    let mut terms = Terms::parse(&row.terms).ok()?;
+    let mut differs = false;
+    let sides = [
+        (&mut terms.base, &now.base),
+        (&mut terms.client, &now.client),
+        (&mut terms.server, &now.server),
+    ];
+    for (then, now) in sides {
+        if let (Some(then), Some(now)) = (then, now)
+            && !now.places.is_empty()
+            && then.places != now.places
+        {
+            then.places = now.places.clone();
+            differs = true;
+        }
+    }
+    differs.then(|| Conflict {
+        path: path.clone(),
+        terms: terms.json(),
+        ..row.clone()
+    })
 }
 
 /// True when everything in two terms has the same paths on every side.

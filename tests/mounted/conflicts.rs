@@ -1,8 +1,10 @@
 //! Conflicts are values: stored, shown, never in the way; every word of `resolve` does what it says.
 
 use std::fs;
+use std::path::Path;
+use std::time::Duration;
 
-use crate::support::{Rig, can_mount, read, sh, trees, write};
+use crate::support::{Rig, can_mount, driftfs, read, run_limited, sh, trees, write};
 
 /// A rig with one conflict of contents at `c`.
 fn conflicted() -> Rig {
@@ -247,5 +249,81 @@ fn a_deletion_can_still_be_chosen() {
     .ok();
     rig.online().ok();
     assert!(!rig.mnt.join("f").exists() && !rig.mnt.join("g").exists());
+    trees::assert_equal(&rig.mnt, &rig.lower);
+}
+
+#[test]
+fn paths_are_typed_as_they_are_printed() {
+    if !can_mount("conflicts::printed") {
+        return;
+    }
+    let rig = conflicted();
+    let run = |args: &[&str], dir: &Path| {
+        let mut command = driftfs();
+        command.args(args).current_dir(dir);
+        run_limited(&mut command, Duration::from_secs(60))
+    };
+    let mnt = rig.mnt.to_str().unwrap();
+    // In the root the path is enough; elsewhere the command to type says where it means what it says.
+    let there = run(&["conflicts"], &rig.mnt).ok().out;
+    assert!(there.contains("next: driftfs resolve"), "{there}");
+    for dir in [rig.mnt.join("d"), rig.root.clone()] {
+        let told = run(&["-m", mnt, "conflicts"], &dir).ok().out;
+        let next = format!("next: cd {mnt} && driftfs resolve");
+        assert!(told.contains(&next), "{told}");
+    }
+    // In a directory of the mount a path is that directory's, also when the root has a conflict of that name.
+    let below = run(
+        &["-m", mnt, "resolve", "--take", "client", "c"],
+        &rig.mnt.join("d"),
+    );
+    assert!(below.code(5).out.contains("d/c: is not in conflict"));
+    // Outside of it, and without -m, nothing says which mount is meant.
+    run(&["resolve", "--take", "client", "c"], &rig.root).code(2);
+    run(&["-m", mnt, "resolve", "--take", "client", "c"], &rig.root).ok();
+    rig.online().ok();
+    assert_eq!(read(rig.lower.join("c")), "client\n");
+}
+
+#[test]
+fn a_conflict_is_listed_where_it_is_after_a_rename_above_it() {
+    if !can_mount("conflicts::renamed_above") {
+        return;
+    }
+    let rig = Rig::mounted(
+        |lower| sh("mkdir d; echo base > d/f; echo base > d/g", lower).clear(),
+        &[],
+    );
+    let outside = rig.root.join("outside");
+    fs::create_dir(&outside).unwrap();
+    sh("cat d/f d/g", &rig.mnt);
+    rig.offline();
+    sh("rm d/f d/g", &rig.mnt);
+    sh("echo edited > d/f; echo edited > d/g", &rig.lower);
+    rig.online().code(3);
+    // The edited files came back. Now their directory gets another name, and a link elsewhere has the old one.
+    sh("mv d e", &rig.lower);
+    std::os::unix::fs::symlink(&outside, rig.lower.join("d")).unwrap();
+    // The first look finds the new name on the server, the second one in what was agreed.
+    rig.run(&["sync"]).code(3);
+    rig.run(&["sync"]).code(3);
+    let told = rig.json(&["conflicts"]);
+    let paths = |told: &serde_json::Value| -> Vec<String> {
+        let all = told["conflicts"].as_array().unwrap();
+        all.iter()
+            .map(|one| one["path"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(paths(&told), ["e/f", "e/g"]);
+    for one in told["conflicts"].as_array().unwrap() {
+        for (side, path) in one["variants"].as_object().unwrap() {
+            assert!(fs::read(path.as_str().unwrap()).is_ok(), "{side}: {one}");
+        }
+    }
+    for path in paths(&told) {
+        rig.run(&["resolve", "--take", "client", "--", &path]).ok();
+    }
+    rig.online().ok();
+    assert!(!rig.lower.join("e/f").exists());
     trees::assert_equal(&rig.mnt, &rig.lower);
 }

@@ -112,6 +112,7 @@ impl Bed {
 
     /// Starts the client with another lower, and with durable points told.
     pub fn open_with(&self, wrap: &Wrap, points: Option<Points>) -> Client {
+        self.wait_until_closed();
         let meta = Arc::new(Meta::open(&self.state).unwrap());
         let objects = Arc::new(Objects::open(&self.state).unwrap());
         let tree = Arc::new(Tree::open(meta, objects).unwrap());
@@ -124,6 +125,23 @@ impl Bed {
             re = re.with_points(points);
         }
         Client { tree, fetch, re }
+    }
+
+    /// A fetch of the client before may hold the database a moment longer than the client. Two that write it are what the
+    /// lock of a daemon prevents.
+    fn wait_until_closed(&self) {
+        let database = self.state.join("meta.db").canonicalize();
+        let Ok(database) = database else { return };
+        let is_open = || {
+            let open = fs::read_dir("/proc/self/fd").unwrap();
+            open.flatten()
+                .any(|file| fs::read_link(file.path()).is_ok_and(|path| path == database))
+        };
+        let until = soon();
+        while is_open() {
+            assert!(Instant::now() < until, "a client before is still there");
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     fn at(&self, path: &str) -> PathBuf {

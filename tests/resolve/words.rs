@@ -459,6 +459,74 @@ fn occupied_by_a_directory_that_was_removed_here_and_filled_there() {
     }
 }
 
+#[test]
+fn occupied_by_a_directory_that_was_never_read_whole_here() {
+    for word in [Take::Server, Take::Both] {
+        let (bed, client) = known();
+        bed.server_write("d/unread", b"never read here\n");
+        client.sync();
+        client.write("d/x", b"mine\n");
+        bed.server_remove("d");
+        bed.server_write("d", b"theirs\n");
+        client.sync();
+        assert_eq!(kinds(&client), [ConflictKind::Occupied]);
+        match take(&client, "d", Take::Client) {
+            Err(Unresolved::Refused(why)) => assert!(why.contains("server|both"), "{why}"),
+            other => panic!("{other:?}"),
+        }
+        if word == Take::Server {
+            // What has files in it is not removed by a word.
+            assert!(take(&client, "d", word).is_err());
+            client.remove("d/x");
+            client.remove("d/unread");
+        }
+        take(&client, "d", word).unwrap();
+        client.sync();
+        assert_eq!(client.read("d"), b"theirs\n");
+        if word == Take::Both {
+            // The edit beats the removal, beside it; the unread file went with the server's.
+            let open = client.tree.meta().read(|rows| rows.conflicts()).unwrap();
+            assert!(open.iter().all(|one| one.kind == ConflictKind::Deleted));
+            for one in &open {
+                take(&client, &one.path.to_string(), Take::Client).unwrap();
+            }
+            let kept: Vec<_> = client.view().into_values().map(|one| one.content).collect();
+            assert!(kept.contains(&b"mine\n".to_vec()));
+        }
+        ends_equal(&bed, &client);
+    }
+}
+
+#[test]
+fn a_name_is_not_taken_from_what_was_never_read_here() {
+    let (bed, client) = known();
+    bed.server_write("u", b"unread\n");
+    client.sync();
+    client.rename("u", "ours");
+    client.create("u", b"new here\n");
+    bed.server_rename("u", "theirs");
+    bed.server_write("u", b"new there\n");
+    client.sync();
+    let mut open = kinds(&client);
+    open.sort_by_key(|kind| kind.word());
+    assert_eq!(open, [ConflictKind::Created, ConflictKind::Name]);
+    let before = client.view_names();
+    for word in [Take::Client, Take::Server, Take::Both] {
+        match take(&client, "u", word) {
+            Err(Unresolved::Refused(why)) => assert!(why.contains("driftfs conflicts"), "{why}"),
+            other => panic!("{word:?} {other:?}"),
+        }
+    }
+    super::assert_same(&before, &client.view_names(), "a refusal changes nothing");
+    take(&client, "ours", Take::Server).unwrap();
+    take(&client, "u", Take::Client).unwrap();
+    client.fetch_all();
+    ends_equal(&bed, &client);
+    assert_eq!(client.read("theirs"), b"unread\n");
+    assert_eq!(bed.server_read("u"), b"new here\n");
+    assert!(bed.kept_on_server().contains(&b"new there\n".to_vec()));
+}
+
 fn assert_same_sides(bed: &Bed, client: &Client) {
     super::assert_same(&client.view(), &bed.server_view(), "client and server");
 }

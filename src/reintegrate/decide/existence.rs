@@ -17,9 +17,8 @@ pub(super) fn decide(object: &Object) -> Verdict {
         ))),
         (None, None, Server::Absent) => Verdict::apart(Why::Local),
         (Some(_), None, Server::Absent) => Verdict::by("both-removed", Fate::Gone),
-        (None, Some(version), Server::Absent) | (None, None, Server::Present(version)) => {
-            made("created", version)
-        }
+        (None, Some(version), Server::Absent) => made("created", version, UNREADABLE_HERE),
+        (None, None, Server::Present(version)) => made("created", version, UNREADABLE_THERE),
         (None, Some(client), Server::Present(server)) => both_made(client, server),
         (Some(base), Some(client), Server::Present(server)) => {
             everywhere(object, base, client, server)
@@ -61,12 +60,18 @@ fn local(object: &Object) -> bool {
         .any(|version| version.attrs.kind == Kind::Socket)
 }
 
+/// Why contents of this host cannot go to the server: they never came here.
+const UNREADABLE_HERE: &str =
+    "its contents are neither here nor on the server: write them anew, or remove it here (rm)";
+
+/// Why contents of the server cannot come.
+const UNREADABLE_THERE: &str =
+    "its contents on the server cannot be read: see its rights there, then `driftfs sync`";
+
 /// One side has it, the other gets it, if it can be read.
-fn made(rule: &'static str, version: &Version) -> Verdict {
+fn made(rule: &'static str, version: &Version, unreadable: &str) -> Verdict {
     if version.attrs.kind == Kind::File && !version.readable {
-        return Verdict::apart(Why::Waits(
-            "its contents cannot be read: `driftfs why` says more".into(),
-        ));
+        return Verdict::apart(Why::Waits(unreadable.into()));
     }
     Verdict::by(rule, Fate::Both(version.places.clone()))
 }
@@ -95,7 +100,11 @@ fn removed(object: &Object, base: &Version, version: &Version) -> Verdict {
     if !edited(base, version) {
         return Verdict::by("removed", Fate::Gone);
     }
-    let verdict = made("edit-beats-delete", version);
+    let unreadable = match &object.client {
+        Some(_) => UNREADABLE_HERE,
+        None => UNREADABLE_THERE,
+    };
+    let verdict = made("edit-beats-delete", version, unreadable);
     if let (Fate::Apart(_), Some(_)) = (&verdict.fate, &object.client) {
         return Verdict::apart(Why::Waits(
             "removed on the server, changed here, and its contents are not here: remove it here too, or put the contents back on the server"

@@ -29,6 +29,9 @@ impl Case<'_> {
             Take::Server => self.take_server(server),
             Take::Base => self.take_base(server),
             Take::Both => {
+                // What would be refused after the copy is refused before it.
+                self.node()?;
+                self.server_places(server)?;
                 let note = self.copy_of_server(server)?;
                 let mut done = self.keep_client(server, take)?;
                 done.note = note;
@@ -212,9 +215,20 @@ impl Case<'_> {
                 self.path
             ))
         };
-        places
-            .filter(|places| !places.is_empty())
-            .ok_or_else(missing)
+        let places = places.filter(|places| !places.is_empty());
+        let places = places.ok_or_else(missing)?;
+        let held = self
+            .tree
+            .meta()
+            .read(|rows| rows::forgotten(rows, None, &places))?;
+        if held > 0 {
+            return Err(Stop::Pending(format!(
+                "what had the name {} before is in a conflict of its own, and was never read here. Next: decide that one first, \
+                 driftfs conflicts lists it",
+                self.path
+            )));
+        }
+        Ok(places)
     }
 }
 

@@ -3,7 +3,8 @@
 use super::rows;
 use super::{Case, Resolved, Take};
 use crate::fetch::Stale;
-use crate::model::{Bid, Ino, Kind, Who};
+use crate::meta::Rows;
+use crate::model::{Bid, Ino, Kind, Name, Who};
 use crate::reintegrate::trouble::Stop;
 use crate::tree::{RenameMode, TreeError};
 use crate::variants::{Term, Terms};
@@ -64,13 +65,15 @@ impl Case<'_> {
             );
         }
         self.tree.commit(|txn| {
-            let missing = || {
-                Stop::Pending(format!(
-                    "the directory of {} is not agreed on yet. Next: driftfs sync",
-                    self.path
-                ))
-            };
-            let places = rows::places(txn, &server.places)?.ok_or_else(missing)?;
+            let places = self.places_there(txn, server)?;
+            // What was never read here can only come from the server, and base says from where.
+            let unread = rows::forgotten(txn, theirs.bid, &places)?;
+            if unread > 0 {
+                let why = format!(
+                    "of what was agreed under this name {unread} were never read here, and the server has it there no more, so it cannot be sent"
+                );
+                return self.refuse(&why, "server|both");
+            }
             match theirs.bid {
                 Some(bid) => {
                     rows::take_version(txn, bid, server)?;
@@ -86,6 +89,25 @@ impl Case<'_> {
             self.close(txn, take).map_err(Stop::from)
         })?;
         Ok(self.done(true, "the one here takes the name on the server with the next sync; the server's is kept there in .driftfs/retained"))
+    }
+
+    /// The places of the server's object in base.
+    fn places_there(&self, rows: &Rows<'_>, server: &Term) -> Result<Vec<(Bid, Name)>, Stop> {
+        let missing = || {
+            Stop::Pending(format!(
+                "the directory of {} is not agreed on yet. Next: driftfs sync",
+                self.path
+            ))
+        };
+        rows::places(rows, &server.places)?.ok_or_else(missing)
+    }
+
+    /// True when what is here could be sent whole.
+    fn is_read(&self, theirs: &Holder<'_>, server: &Term) -> Result<bool, Stop> {
+        self.tree.meta().read(|rows| {
+            let places = self.places_there(rows, server)?;
+            Ok(rows::forgotten(rows, theirs.bid, &places)? == 0)
+        })
     }
 
     /// What we have there goes; the next sync brings the server's.
@@ -116,11 +138,7 @@ impl Case<'_> {
     }
 
     /// An object that was moved to the name goes back to where base has it, when that is free.
-    fn move_back(
-        &self,
-        ours: &Holder<'_>,
-        place: &(Ino, crate::model::Name),
-    ) -> Result<bool, Stop> {
+    fn move_back(&self, ours: &Holder<'_>, place: &(Ino, Name)) -> Result<bool, Stop> {
         let Some(base) = &ours.terms.base else {
             return Ok(false);
         };
@@ -155,6 +173,7 @@ impl Case<'_> {
             .filter(|_| theirs.bid.is_none())
             && server.attrs.kind == Kind::File
             && server.object.is_some()
+            && self.is_read(theirs, server)?
         {
             let note = self.copy_of_server(server)?;
             let mut done = self.give_to_client(theirs, Take::Both)?;
@@ -176,7 +195,7 @@ impl Case<'_> {
     }
 
     /// The live directory and name the two disagree about.
-    fn our_place(&self) -> Result<(Ino, crate::model::Name), Stop> {
+    fn our_place(&self) -> Result<(Ino, Name), Stop> {
         let path = &self.conflict.path;
         let missing = || Stop::Pending(format!("{path} is not here any more. Next: driftfs sync"));
         let (dir, name) = path.split().ok_or_else(missing)?;

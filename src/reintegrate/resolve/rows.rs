@@ -1,7 +1,7 @@
 //! How base takes over the server's version of a conflict.
 
 use crate::meta::{BaseNode, MetaError, Node, Rows, WriteTxn};
-use crate::model::{Bid, Dirty, Ino, Kind, Name, RelPath};
+use crate::model::{Bid, Bytes, Dirty, Ino, Kind, Name, RelPath};
 use crate::variants::Term;
 
 type Result<T> = std::result::Result<T, MetaError>;
@@ -73,6 +73,44 @@ pub(super) fn put_places(txn: &WriteTxn<'_>, bid: Bid, places: &[(Bid, Name)]) -
         }
     }
     Ok(())
+}
+
+/// How many files and directories here know from base alone what is in them, and would lose that if `bid` (`None`: a new
+/// object) got these places in base.
+pub(super) fn forgotten(
+    rows: &Rows<'_>,
+    bid: Option<Bid>,
+    places: &[(Bid, Name)],
+) -> Result<usize> {
+    let mut count = 0;
+    for (parent, name) in places {
+        let before = rows.base_entry(*parent, name)?;
+        if let Some(other) = before.filter(|other| Some(*other) != bid)
+            && rows.base_places(other)?.len() == 1
+        {
+            count += unread_within(rows, other)?;
+        }
+    }
+    Ok(count)
+}
+
+fn unread_within(rows: &Rows<'_>, bid: Bid) -> Result<usize> {
+    let mut count = 0;
+    for ino in rows.nodes_of(bid)? {
+        let node = rows.node(ino)?.filter(|node| node.nlink > 0);
+        count += usize::from(node.is_some_and(|node| match node.attrs.kind {
+            Kind::File => node.bytes == Bytes::Absent,
+            Kind::Dir => node.listed.is_none(),
+            _ => false,
+        }));
+    }
+    for (_, child) in rows.base_entries(bid)? {
+        // One with a name elsewhere in base stays.
+        if rows.base_places(child)?.len() == 1 {
+            count += unread_within(rows, child)?;
+        }
+    }
+    Ok(count)
 }
 
 fn drop_with_children(txn: &WriteTxn<'_>, bid: Bid) -> Result<()> {
