@@ -31,8 +31,9 @@ const LOWER: &str = "lower";
 const LOCK_PATIENCE: Duration = Duration::from_secs(6);
 /// The root's names are waited for so long at the first mount.
 const ROOT_PATIENCE: Duration = Duration::from_secs(5);
-/// The first merge after a start is waited for so long, so that a quick one is over when the command returns.
-const MERGE_PATIENCE: Duration = Duration::from_secs(2);
+/// The first merge after a start is waited for so long, so that a quick one is over when the command returns. The mount
+/// answers meanwhile, so a long one goes on behind it.
+const MERGE_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Where the log goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

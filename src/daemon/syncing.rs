@@ -7,8 +7,7 @@ use super::engine::{Engine, Merged, Moved};
 use super::probing::probe_once;
 use crate::control::{JsonPath, PathReason, Settled};
 use crate::link::{Event, State};
-use crate::meta::Node;
-use crate::model::{Kind, Problem};
+use crate::model::Problem;
 use crate::reintegrate::{Mode, Report};
 use crate::sys;
 
@@ -140,9 +139,8 @@ pub(super) fn verify(engine: &Engine, go_on: &dyn Fn() -> bool) {
     if !asked() {
         return;
     }
-    let listed = |node: &Node| node.attrs.kind == Kind::Dir && node.listed.is_some();
-    let dirs = match engine.meta().read(|rows| rows.all_nodes()) {
-        Ok(nodes) => nodes.into_iter().filter(listed).map(|node| node.ino),
+    let dirs = match engine.meta().read(|rows| rows.listed_dirs()) {
+        Ok(dirs) => dirs,
         Err(error) => {
             tracing::warn!(%error, "what the server changed is seen when it is used");
             return;

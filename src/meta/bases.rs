@@ -10,7 +10,7 @@ use crate::model::{Bid, Name, ObjectId};
 
 type Result<T> = std::result::Result<T, MetaError>;
 
-fn word(cols: &Cols<'_>) -> Result<BaseNode> {
+pub(super) fn word(cols: &Cols<'_>) -> Result<BaseNode> {
     Ok(BaseNode {
         bid: Bid(cols.number(0)?),
         attrs: cols.blob(1)?,

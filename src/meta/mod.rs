@@ -12,6 +12,7 @@ mod cache;
 mod cache_test;
 mod change;
 mod codec;
+mod comparing;
 mod conflicts;
 mod doctor;
 mod entries;

@@ -51,7 +51,8 @@ pub fn brake(u: &Universe, plan: &Plan) -> Option<Brake> {
         .iter()
         .skip(1)
         .filter(|object| object.base.is_some())
-        .count();
+        .count()
+        + u.left_out.known;
     let (here, there) = (removals(plan, Side::Client), removals(plan, Side::Server));
     let limit = FEW.max(known / 5);
     let cliff = if retyped(u) {
@@ -101,7 +102,8 @@ fn emptied(u: &Universe, side: Side) -> bool {
     let base: usize = keys().map(|key| in_root(u.get(key).base.as_ref())).sum();
     let unknown = keys().any(|key| matches!(u.get(key).server, Server::Unknown(_)));
     let now: usize = keys().map(|key| in_root(u.version(side, key))).sum();
-    base >= 2 && now == 0 && !(unknown && side == Side::Server)
+    let calm = u.left_out.in_root;
+    base + calm >= 2 && now + calm == 0 && !(unknown && side == Side::Server)
 }
 
 fn why(cliff: Cliff, here: usize, there: usize, known: usize) -> String {

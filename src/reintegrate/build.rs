@@ -8,7 +8,7 @@ use super::keys::{Ids, Keys};
 use super::takeover::Heirs;
 use super::tokens::{Comparer, Halt, Sides, Tokens};
 use super::trees::{BaseTree, Heard, LiveTree, ServerTree, Sid};
-use super::universe::{Key, Object, Place, Server, Token, Universe, Version};
+use super::universe::{Key, LeftOut, Object, Place, Server, Token, Universe, Version};
 use super::width::each;
 use crate::meta::{BaseNode, Node};
 use crate::model::{Bid, Bytes, Dirty, Ino, Kind, ObjectId, Xattrs};
@@ -26,6 +26,8 @@ pub(super) struct Joined<'a> {
     pub(super) strangers: HashSet<Sid>,
     /// True when the whole tree was looked at: what is nowhere is gone.
     pub(super) whole: bool,
+    /// What the trees leave out.
+    pub(super) left_out: LeftOut,
     /// True when the lower's numbers stay.
     pub(super) stable_numbers: bool,
     /// Nodes a rule keeps on this host.
@@ -60,6 +62,7 @@ impl Joined<'_> {
             universe: Universe {
                 objects: Vec::with_capacity(keys.ids.len()),
                 case_sensitive: true,
+                left_out: self.left_out,
             },
             read: BTreeMap::new(),
             numbered: BTreeSet::new(),

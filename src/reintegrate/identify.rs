@@ -4,8 +4,7 @@
 //! the place of a base object that is nowhere else, and of the same kind, is that object too: another client saved it
 //! the way editors do (a new file renamed over the old one).
 
-use std::collections::HashMap;
-
+use super::hashing::Map;
 use super::trees::{BaseTree, ServerTree, Sid};
 use crate::fetch::same_identity;
 use crate::model::{Bid, Mask, Stamp};
@@ -13,8 +12,8 @@ use crate::model::{Bid, Mask, Stamp};
 /// Server and base objects that are one, both ways.
 #[derive(Default)]
 pub(super) struct Identity {
-    pub(super) server_of: HashMap<Bid, Sid>,
-    pub(super) base_of: HashMap<Sid, Bid>,
+    pub(super) server_of: Map<Bid, Sid>,
+    pub(super) base_of: Map<Sid, Bid>,
 }
 
 impl Identity {

@@ -123,6 +123,7 @@ impl<'a> Job<'a> {
         {
             return self.came_to(*at, step, Err(stop));
         }
+        let others = self.replace_together(others)?;
         self.one_by_one(&others)
     }
 

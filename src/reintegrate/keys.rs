@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::build::Joined;
+use super::hashing::Map;
 use super::trees::Sid;
 use super::universe::{Key, Place};
 use crate::model::{Bid, Ino, Name};
@@ -18,19 +19,20 @@ pub(super) struct Ids {
 /// Keys by what each side calls an object.
 pub(super) struct Keys {
     pub(super) ids: Vec<Ids>,
-    of_base: HashMap<Bid, Key>,
-    of_live: HashMap<Ino, Key>,
-    of_server: HashMap<Sid, Key>,
+    of_base: Map<Bid, Key>,
+    of_live: Map<Ino, Key>,
+    of_server: Map<Sid, Key>,
 }
 
 impl Keys {
-    /// Base objects first (the root is the first of them), then what is new here, then what is new on the server.
+    /// Base objects first (the root is the first of them), then what is new here, then what is new on the server: each by
+    /// its place, so that the order does not depend on when something was listed, or on what was left out.
     pub(super) fn new(joined: &Joined<'_>) -> Keys {
         let mut keys = Keys {
             ids: Vec::new(),
-            of_base: HashMap::new(),
-            of_live: HashMap::new(),
-            of_server: HashMap::new(),
+            of_base: Map::default(),
+            of_live: Map::default(),
+            of_server: Map::default(),
         };
         let made_here: HashMap<Ino, Sid> =
             joined.both.iter().map(|(sid, ino)| (*ino, *sid)).collect();
@@ -51,7 +53,7 @@ impl Keys {
             }
         }
         let hidden = only_searched(joined);
-        for (sid, _) in joined.server.all() {
+        for sid in joined.server.in_order() {
             let skipped = hidden.contains(&sid) || joined.strangers.contains(&sid);
             if !keys.of_server.contains_key(&sid) && !skipped {
                 keys.add(Ids {

@@ -18,7 +18,7 @@ impl Reintegrate {
     pub(super) fn look(&self, mode: &Mode, mask: Mask) -> Result<Scan, Stop> {
         let scope = match mode {
             Mode::Push(_) | Mode::Send => Scope::Touched,
-            Mode::Sync | Mode::Approved | Mode::Pull => Scope::Whole,
+            Mode::Sync | Mode::Approved | Mode::Pull => Scope::Differing,
         };
         let stands = |conflict: &Conflict, object: &Object, paths: &[RelPath]| {
             let one = std::slice::from_ref(conflict);

@@ -283,6 +283,10 @@ impl Coming<'_> {
             None => txn.new_bid()?,
         };
         let mut node = new_node(txn, self.wanted, &self.version)?;
+        if node.attrs.kind == Kind::Dir && txn.base_has_children(bid)? {
+            // It was removed here with what is in it, and what of that is still to be removed on the server has no other mark.
+            node.dirty = node.dirty.with(Dirty::ENTRIES);
+        }
         basing::make(txn, &base_row(bid, &self.version, self.stamp), &self.at)?;
         basing::inherit(txn, &mut node, bid)?;
         txn.put_node(&node)?;

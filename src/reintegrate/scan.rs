@@ -1,20 +1,22 @@
 //! Looking: base, live and the server's side, joined by identity into a [`Universe`]. Changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::build::{Built, Joined};
+use super::differing::differing;
 use super::identify::Identity;
+use super::sifting::{Sift, Sifted};
 use super::takeover::{Heirs, heirs};
 use super::tokens::{self, Comparer, Halt, Kept};
 use super::touched::touched;
 use super::trees::{BaseTree, LiveTree, ServerTree, Sid};
-use super::universe::{Key, Object, Place, Server, Universe};
-use super::walk::Walk;
+use super::universe::{Key, LeftOut, Object, Place, Server, Universe};
+use super::walk::{Found, Walk};
 use super::width::Width;
 use crate::fetch::{Fetch, Hold, is_known};
 use crate::lower::{Lower, LowerError};
-use crate::meta::{Conflict, MetaError};
+use crate::meta::{Conflict, MetaError, Rows};
 use crate::model::{Bid, Ino, Mask, ObjectId, RelPath};
 use crate::tree::{Staying, Tree, TreeError};
 
@@ -23,6 +25,9 @@ use crate::tree::{Staying, Tree, TreeError};
 pub enum Scope {
     /// Everything that is listed here.
     Whole,
+    /// Everything that is listed here, and what all three sides have alike is left out ([`Universe::left_out`]): the plan is
+    /// that of [`Scope::Whole`], and what it costs in memory grows with what differs.
+    Differing,
     /// Only the directories that changes made here touch: enough to push them. What is not at its place there stays
     /// unknown, since it may have been moved.
     Touched,
@@ -92,22 +97,13 @@ pub(super) fn scan_with(
 ) -> Result<Scan, ScanError> {
     tokens::drop_left_over(tree)?;
     let hold = fetch.hold();
-    let here = read_here(tree, scope)?;
-    let heirs = heirs(&here.base, &here.live);
-    let walk = Walk {
-        lower,
-        heirs: &heirs,
-        base: &here.base,
-        live: &here.live,
-        disputed: &here.disputed,
-        mask,
-        lanes,
+    let (here, heirs, found) = match scope {
+        Scope::Differing => match sifted(tree, lower, mask, lanes)? {
+            Some(found) => found,
+            None => walked(tree, lower, mask, Scope::Whole, lanes)?,
+        },
+        Scope::Whole | Scope::Touched => walked(tree, lower, mask, scope, lanes)?,
     };
-    let found = match &here.dirs {
-        None => walk.everything(),
-        Some(dirs) => walk.these(dirs),
-    }
-    .map_err(ScanError::Link)?;
     let joined = join(
         tree,
         &here,
@@ -137,23 +133,127 @@ pub(super) fn scan_with(
     })
 }
 
+/// The rows, and what of the server belongs to them.
+type Looked = (Here, Heirs, Found);
+
+/// Reads the rows, and lists what they name.
+fn walked(
+    tree: &Tree,
+    lower: &dyn Lower,
+    mask: Mask,
+    scope: Scope,
+    lanes: usize,
+) -> Result<Looked, ScanError> {
+    let here = read_here(tree, scope)?;
+    let heirs = heirs(&here.base, &here.live);
+    let walk = here.walk(&heirs, lower, mask, lanes);
+    let found = match &here.dirs {
+        None => walk.everything(),
+        Some(dirs) => walk.these(dirs),
+    };
+    let found = found.map_err(ScanError::Link)?;
+    Ok((here, heirs, found))
+}
+
+/// Lists everything and keeps what differs. `None`: base moved meanwhile.
+fn sifted(
+    tree: &Tree,
+    lower: &dyn Lower,
+    mask: Mask,
+    lanes: usize,
+) -> Result<Option<Looked>, ScanError> {
+    let (disputed, linked) = tree
+        .meta()
+        .read(|rows| Ok::<_, MetaError>((disputed(rows)?, rows.linked_bases()?)))
+        .map_err(tokens::rows)?;
+    let sift = Sift {
+        meta: tree.meta(),
+        lower,
+        mask,
+        disputed: &disputed,
+        linked: &linked,
+        lanes,
+        reading: Mutex::default(),
+    };
+    let sifted = sift.run()?;
+    let mut more: &[Bid] = &[];
+    loop {
+        // Read after the listings, so that what is left out is surely clean: whatever a program changes from here on is met as
+        // any change during a merge.
+        let here = read_differing(tree, &sifted, more)?;
+        let heirs = heirs(&here.base, &here.live);
+        let mut walk = here.walk(&heirs, lower, mask, lanes);
+        walk.closed = more.is_empty() && !sifted.closed.is_empty();
+        let Some(server) = sifted.plant(&here.base, &mask) else {
+            return Ok(None);
+        };
+        if let Some(found) = walk.rest(server).map_err(ScanError::Link)? {
+            return Ok(Some((here, heirs, found)));
+        }
+        more = &sifted.closed;
+    }
+}
+
+fn read_differing(tree: &Tree, sifted: &Sifted, more: &[Bid]) -> Result<Here, TreeError> {
+    let read = tree.meta().read(|rows| {
+        let disputed = disputed(rows)?;
+        Ok::<_, MetaError>((disputed, differing(rows, sifted, more)?))
+    });
+    let (disputed, found) = read.map_err(tokens::rows)?;
+    Ok(Here {
+        staying: staying(tree, &found.live)?,
+        base: found.base,
+        live: found.live,
+        left_out: found.left_out,
+        dirs: None,
+        disputed,
+    })
+}
+
+fn disputed(rows: &Rows<'_>) -> Result<HashSet<Bid>, MetaError> {
+    let conflicts = rows.conflicts()?.into_iter();
+    Ok(conflicts.filter_map(|conflict| conflict.bid).collect())
+}
+
 /// What the database says, and which base directories to look at (`None`: all).
 struct Here {
     base: BaseTree,
     live: LiveTree,
+    left_out: LeftOut,
     dirs: Option<HashSet<Bid>>,
     disputed: HashSet<Bid>,
     staying: HashSet<Ino>,
 }
 
+impl Here {
+    fn walk<'a>(
+        &'a self,
+        heirs: &'a Heirs,
+        lower: &'a dyn Lower,
+        mask: Mask,
+        lanes: usize,
+    ) -> Walk<'a> {
+        Walk {
+            lower,
+            heirs,
+            base: &self.base,
+            live: &self.live,
+            disputed: &self.disputed,
+            mask,
+            lanes,
+            closed: false,
+        }
+    }
+}
+
 fn read_here(tree: &Tree, scope: Scope) -> Result<Here, TreeError> {
     let read = tree.meta().read(|rows| -> Result<Here, MetaError> {
-        let conflicts = rows.conflicts()?.into_iter();
-        let disputed = conflicts.filter_map(|conflict| conflict.bid).collect();
+        let disputed = disputed(rows)?;
         match scope {
-            Scope::Whole => Ok(Here {
+            Scope::Whole | Scope::Differing => Ok(Here {
                 base: BaseTree::all(rows)?,
                 live: LiveTree::all(rows)?,
+                left_out: LeftOut::default(),
                 dirs: None,
                 disputed,
                 staying: HashSet::new(),
@@ -163,6 +263,7 @@ fn read_here(tree: &Tree, scope: Scope) -> Result<Here, TreeError> {
                 Ok(Here {
                     base: touched.base,
                     live: touched.live,
+                    left_out: LeftOut::default(),
                     dirs: Some(touched.dirs),
                     disputed,
                     staying: HashSet::new(),
@@ -217,6 +318,7 @@ fn join<'a>(
         both,
         strangers,
         whole,
+        left_out: here.left_out,
         stable_numbers: mask.ino,
         staying: &here.staying,
         written: tree.written_now().into_iter().collect(),

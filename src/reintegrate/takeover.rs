@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use super::hashing::Map;
 use super::identify::Identity;
 use super::trees::{BaseTree, LiveTree, ServerTree, Sid};
 use crate::meta::Node;
@@ -14,8 +15,8 @@ use crate::model::{Bid, Dirty, Ino};
 /// Live nodes and base objects that are one, both ways.
 #[derive(Default)]
 pub(super) struct Heirs {
-    pub(super) heir_of: HashMap<Bid, Ino>,
-    pub(super) base_of: HashMap<Ino, Bid>,
+    pub(super) heir_of: Map<Bid, Ino>,
+    pub(super) base_of: Map<Ino, Bid>,
 }
 
 /// Gives every base object at most one heir.

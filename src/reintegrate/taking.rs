@@ -4,12 +4,12 @@ use super::basing;
 use super::job::Job;
 use super::run::Reintegrate;
 use super::steps::{Action, Step};
-use super::trouble::Stop;
+use super::trouble::{Failure, Stop};
 use super::universe::Key;
 use super::width::each;
 use crate::fetch::Stale;
 use crate::meta::{Node, Sealed, WriteTxn};
-use crate::model::{Bytes, Dirty, Hash, Kind, ObjectId, Observed, RelPath};
+use crate::model::{Bid, Bytes, Dirty, Hash, Ino, Kind, ObjectId, Observed, RelPath};
 use crate::objects::Draft;
 
 /// Kind of the intention that keeps a sealed object until the round is over.
@@ -35,19 +35,59 @@ impl Job<'_> {
     fn replace_here(&mut self, key: Key, node: &Node, path: &RelPath) -> Result<(), Stop> {
         let bid = self.world.bid(key)?;
         let (object, seen) = self.server_bytes(key)?;
-        self.hand.on.point("replace");
-        let tree = &self.hand.on.tree;
-        let mut rev = node.rev;
-        tree.replace_bytes(node.ino, object, None, &mut |txn, node| {
-            node.attrs.mtime = seen.attrs.mtime;
-            node.dirty = node.dirty.without(Dirty::BYTES);
-            rev = node.rev;
-            agree_bytes(txn, bid, &seen, None)?;
-            journal(txn, "pull", node, path, "changed on the server")
-        })?;
-        self.hand.on.point("replace");
-        self.agreed(key, &seen, rev);
+        let replacing = Replacing {
+            ino: node.ino,
+            bid,
+            object,
+            seen,
+            path,
+        };
+        let rev = self.hand.on.replace(&replacing)?;
+        self.agreed(key, &replacing.seen, rev);
         Ok(())
+    }
+
+    /// Steps whose bytes were read ahead, several at once: each waits for the disk. Gives those that are left.
+    pub fn replace_together<'s>(
+        &mut self,
+        steps: Vec<(usize, &'s Step)>,
+    ) -> Result<Vec<(usize, &'s Step)>, Failure> {
+        let (mut ready, mut left) = (Vec::new(), Vec::new());
+        for (at, step) in steps {
+            match self.ready_to_replace(step) {
+                Some(replacing) => ready.push((at, step, replacing)),
+                None => left.push((at, step)),
+            }
+        }
+        let on = self.hand.on;
+        let done = each(on.width.lanes, &ready, |(_, _, one)| on.replace(one));
+        for ((at, step, one), done) in ready.iter().zip(done) {
+            let done = done.map(|rev| {
+                self.agreed(step.key, &one.seen, rev);
+                self.stale.push(Stale::Node(one.ino));
+                self.touched.insert(one.ino);
+            });
+            self.came_to(*at, step, done)?;
+        }
+        Ok(left)
+    }
+
+    fn ready_to_replace<'s>(&mut self, step: &'s Step) -> Option<Replacing<'s>> {
+        if !matches!(step.action, Action::Bytes) || !matches!(self.arrived.get(&step.key)?, Ok(_)) {
+            return None;
+        }
+        let (ino, bid) = (
+            self.world.ino(step.key).ok()?,
+            self.world.bid(step.key).ok()?,
+        );
+        let (object, seen) = self.arrived.remove(&step.key)?.ok()?;
+        Some(Replacing {
+            ino,
+            bid,
+            object,
+            seen,
+            path: &step.path,
+        })
     }
 
     fn replace_row(&mut self, key: Key, node: &Node, path: &RelPath) -> Result<(), Stop> {
@@ -216,7 +256,32 @@ impl Job<'_> {
     }
 }
 
+/// Sealed bytes of the server that are to replace what is here.
+pub struct Replacing<'s> {
+    ino: Ino,
+    bid: Bid,
+    object: ObjectId,
+    seen: Observed,
+    path: &'s RelPath,
+}
+
 impl Reintegrate {
+    /// Replaces the bytes of a clean node, and gives its revision.
+    fn replace(&self, one: &Replacing<'_>) -> Result<u64, Stop> {
+        self.point("replace");
+        let mut rev = 0;
+        self.tree
+            .replace_bytes(one.ino, one.object, None, &mut |txn, node| {
+                node.attrs.mtime = one.seen.attrs.mtime;
+                node.dirty = node.dirty.without(Dirty::BYTES);
+                rev = node.rev;
+                agree_bytes(txn, one.bid, &one.seen, None)?;
+                journal(txn, "pull", node, one.path, "changed on the server")
+            })?;
+        self.point("replace");
+        Ok(rev)
+    }
+
     /// A file of the server in a draft, with the look its bytes belong to.
     fn read_server(&self, path: &RelPath) -> Result<(Draft, Observed), Stop> {
         let draft = self.tree.objects().draft()?;

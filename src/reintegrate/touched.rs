@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::reading::Reading;
 use super::trees::{BaseTree, LiveTree};
 use crate::meta::{MetaError, Node, Rows};
 use crate::model::{Bid, Cookie, Dirty, Ino, Kind};
@@ -23,43 +24,37 @@ pub(super) struct Touched {
 /// way to the root.
 /// What a rule keeps on this host touches nothing.
 pub(super) fn touched(rows: &Rows<'_>, rules: &Rules) -> Result<Touched, MetaError> {
-    let mut reading = Reading {
-        rows,
-        base: BaseTree::default(),
-        live: LiveTree::default(),
+    let mut touching = Touching {
+        read: Reading::new(rows)?,
         dirs: HashSet::new(),
         filled: HashSet::new(),
     };
-    reading.base_object(Bid::ROOT)?;
-    reading.live_object(Ino::ROOT)?;
     let mut staying = Staying::new(rules, rows);
     for node in rows.dirty()?.into_iter().filter(|node| node.nlink > 0) {
         if !staying.has(&node)? {
-            reading.changed(&node)?;
+            touching.changed(&node)?;
         }
     }
     Ok(Touched {
-        base: reading.base,
-        live: reading.live,
-        dirs: reading.dirs,
+        base: touching.read.base,
+        live: touching.read.live,
+        dirs: touching.dirs,
     })
 }
 
-struct Reading<'a, 'r> {
-    rows: &'a Rows<'r>,
-    base: BaseTree,
-    live: LiveTree,
+struct Touching<'a, 'r> {
+    read: Reading<'a, 'r>,
     dirs: HashSet<Bid>,
     filled: HashSet<Ino>,
 }
 
-impl Reading<'_, '_> {
+impl Touching<'_, '_> {
     fn changed(&mut self, node: &Node) -> Result<(), MetaError> {
-        for (dir, _) in self.rows.names(node.ino)? {
+        for (dir, _) in self.read.rows.names(node.ino)? {
             self.live_dir(dir)?;
         }
         if let Some(bid) = node.bid {
-            for (dir, _) in self.rows.base_places(bid)? {
+            for (dir, _) in self.read.rows.base_places(bid)? {
                 self.base_dir(dir)?;
             }
         }
@@ -74,11 +69,11 @@ impl Reading<'_, '_> {
         if !self.filled.insert(dir) {
             return Ok(());
         }
-        self.live_object(dir)?;
-        for entry in self.rows.entries(dir, Cookie(0), ALL)? {
-            self.live_object(entry.ino)?;
+        self.read.live_object(dir)?;
+        for entry in self.read.rows.entries(dir, Cookie(0), ALL)? {
+            self.read.live_object(entry.ino)?;
         }
-        let bid = self.live.nodes.get(&dir).and_then(|node| node.bid);
+        let bid = self.read.live.nodes.get(&dir).and_then(|node| node.bid);
         bid.map_or(Ok(()), |bid| self.base_dir(bid))
     }
 
@@ -88,65 +83,20 @@ impl Reading<'_, '_> {
         if !self.dirs.insert(dir) {
             return Ok(());
         }
-        self.base_object(dir)?;
-        for (_, child) in self.rows.base_entries(dir)? {
-            self.base_object(child)?;
+        self.read.base_object(dir)?;
+        for (_, child) in self.read.rows.base_entries(dir)? {
+            self.read.base_object(child)?;
             let is_dir = |tree: &BaseTree| {
                 let node = tree.nodes.get(&child);
                 node.is_some_and(|node| node.attrs.kind == Kind::Dir)
             };
-            if is_dir(&self.base) && self.live_of(child)?.is_empty() {
+            if is_dir(&self.read.base) && self.read.live_of(child)?.is_empty() {
                 self.base_dir(child)?;
             }
         }
-        for ino in self.live_of(dir)? {
+        for ino in self.read.live_of(dir)? {
             self.live_dir(ino)?;
         }
         Ok(())
-    }
-
-    fn live_of(&self, bid: Bid) -> Result<Vec<Ino>, MetaError> {
-        let mut named = Vec::new();
-        for ino in self.rows.nodes_of(bid)? {
-            let node = self.rows.node(ino)?;
-            named.extend(node.filter(|node| node.nlink > 0).map(|node| node.ino));
-        }
-        Ok(named)
-    }
-
-    /// A base object with its names, the way to the root, and its live nodes.
-    fn base_object(&mut self, bid: Bid) -> Result<(), MetaError> {
-        if self.base.nodes.contains_key(&bid) {
-            return Ok(());
-        }
-        let Some(node) = self.rows.base(bid)? else {
-            return Ok(());
-        };
-        self.base.put(node);
-        for (dir, name) in self.rows.base_places(bid)? {
-            self.base.name(dir, name, bid);
-            self.base_object(dir)?;
-        }
-        for ino in self.live_of(bid)? {
-            self.live_object(ino)?;
-        }
-        Ok(())
-    }
-
-    /// A live node with its names, the way to the root, and its base object.
-    fn live_object(&mut self, ino: Ino) -> Result<(), MetaError> {
-        if self.live.nodes.contains_key(&ino) {
-            return Ok(());
-        }
-        let Some(node) = self.rows.node(ino)? else {
-            return Ok(());
-        };
-        let bid = node.bid;
-        self.live.put(node);
-        for (dir, name) in self.rows.names(ino)? {
-            self.live.name(dir, name, ino);
-            self.live_object(dir)?;
-        }
-        bid.map_or(Ok(()), |bid| self.base_object(bid))
     }
 }

@@ -1,7 +1,8 @@
 //! The three trees as they were read for one scan: base and live from the database, the server's as far as it was listed.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use super::hashing::{Map, Quick};
 use crate::meta::{BaseNode, MetaError, Node, Rows};
 use crate::model::{Bid, Cookie, Ino, Kind, Listed, Mask, Name, Observed, RelPath, Stamp};
 
@@ -11,20 +12,20 @@ const ALL: usize = u32::MAX as usize;
 /// What lower and client last agreed on.
 #[derive(Default)]
 pub(super) struct BaseTree {
-    pub(super) nodes: HashMap<Bid, BaseNode>,
-    pub(super) places: HashMap<Bid, BTreeSet<(Bid, Name)>>,
-    pub(super) children: HashMap<Bid, BTreeMap<Name, Bid>>,
-    by_lower: HashMap<u64, Vec<Bid>>,
+    pub(super) nodes: Map<Bid, BaseNode>,
+    pub(super) places: Map<Bid, BTreeSet<(Bid, Name)>>,
+    pub(super) children: Map<Bid, BTreeMap<Name, Bid>>,
+    by_lower: Map<u64, Vec<Bid>>,
 }
 
 /// The live tree.
 #[derive(Default)]
 pub(super) struct LiveTree {
-    pub(super) nodes: HashMap<Ino, Node>,
-    pub(super) places: HashMap<Ino, BTreeSet<(Ino, Name)>>,
-    pub(super) children: HashMap<Ino, BTreeMap<Name, Ino>>,
+    pub(super) nodes: Map<Ino, Node>,
+    pub(super) places: Map<Ino, BTreeSet<(Ino, Name)>>,
+    pub(super) children: Map<Ino, BTreeMap<Name, Ino>>,
     /// Nodes with a name by the base object they descend from, lowest number first.
-    pub(super) of_base: HashMap<Bid, BTreeSet<Ino>>,
+    pub(super) of_base: Map<Bid, BTreeSet<Ino>>,
 }
 
 impl BaseTree {
@@ -51,7 +52,9 @@ impl BaseTree {
     /// Adds an object.
     pub(super) fn put(&mut self, node: BaseNode) {
         let of_number = self.by_lower.entry(node.stamp.ino).or_default();
-        of_number.push(node.bid);
+        // Lowest first, in whatever order they are read.
+        let at = of_number.partition_point(|bid| *bid < node.bid);
+        of_number.insert(at, node.bid);
         self.nodes.insert(node.bid, node);
     }
 
@@ -84,14 +87,15 @@ impl LiveTree {
     /// All of it, nameless nodes left out.
     pub(super) fn all(rows: &Rows<'_>) -> Result<LiveTree, MetaError> {
         let mut tree = LiveTree::default();
-        let mut nodes: HashMap<Ino, Node> = HashMap::new();
         for node in rows.all_nodes()? {
-            nodes.insert(node.ino, node);
+            tree.put(node);
         }
+        let mut met: HashSet<Ino, Quick> = HashSet::default();
         let mut next = vec![Ino::ROOT];
         while let Some(ino) = next.pop() {
-            // One with several names is met again, and is in the tree by then.
-            let Some(node) = nodes.remove(&ino) else {
+            let node = tree.nodes.get(&ino);
+            // One with several names is met again.
+            let Some(node) = node.filter(|_| met.insert(ino)) else {
                 continue;
             };
             if node.attrs.kind == Kind::Dir {
@@ -100,7 +104,15 @@ impl LiveTree {
                     tree.name(ino, entry.name, entry.ino);
                 }
             }
-            tree.put(node);
+        }
+        let nameless: Vec<Ino> = tree
+            .nodes
+            .keys()
+            .filter(|ino| !met.contains(*ino))
+            .copied()
+            .collect();
+        for ino in nameless {
+            tree.forget(ino);
         }
         Ok(tree)
     }
@@ -120,6 +132,13 @@ impl LiveTree {
             .or_default()
             .insert((dir, name.clone()));
         self.children.entry(dir).or_default().insert(name, ino);
+    }
+
+    fn forget(&mut self, ino: Ino) {
+        let bid = self.nodes.remove(&ino).and_then(|node| node.bid);
+        if let Some(inos) = bid.and_then(|bid| self.of_base.get_mut(&bid)) {
+            inos.remove(&ino);
+        }
     }
 
     /// Nodes from the root downwards.
@@ -190,11 +209,17 @@ pub(super) enum Heard {
 /// The server's tree as far as it was listed.
 pub(super) struct ServerTree {
     pub(super) objects: Vec<Met>,
-    pub(super) children: HashMap<Sid, BTreeMap<Name, Sid>>,
-    pub(super) heard: HashMap<Sid, Heard>,
+    pub(super) children: Map<Sid, BTreeMap<Name, Sid>>,
+    pub(super) heard: Map<Sid, Heard>,
     /// Directories that are not listed here and were entered only to look for something missing.
     pub(super) searched: HashSet<Sid>,
-    linked: HashMap<(u64, Kind), Vec<Sid>>,
+    linked: Map<(u64, Kind), Vec<Sid>>,
+}
+
+impl Default for ServerTree {
+    fn default() -> ServerTree {
+        ServerTree::new()
+    }
 }
 
 impl ServerTree {
@@ -208,10 +233,10 @@ impl ServerTree {
         };
         ServerTree {
             objects: vec![root],
-            children: HashMap::new(),
-            heard: HashMap::new(),
+            children: Map::default(),
+            heard: Map::default(),
             searched: HashSet::new(),
-            linked: HashMap::new(),
+            linked: Map::default(),
         }
     }
 
@@ -224,6 +249,11 @@ impl ServerTree {
     pub(super) fn all(&self) -> impl Iterator<Item = (Sid, &Met)> {
         let each = self.objects.iter().enumerate();
         each.map(|(index, met)| (Sid(index), met))
+    }
+
+    /// Objects from the root downwards.
+    pub(super) fn in_order(&self) -> Vec<Sid> {
+        walk_down(Sid::ROOT, |sid| self.children.get(&sid))
     }
 
     /// Its fingerprint, if it was seen.

@@ -108,6 +108,18 @@ pub struct Universe {
     pub objects: Vec<Object>,
     /// True when the server is known to tell names by case.
     pub case_sensitive: bool,
+    /// What is not among the objects because all three sides have it alike.
+    pub left_out: LeftOut,
+}
+
+/// Objects that all three sides have alike, and under the same names: nothing can be decided about them, and nothing decided about the
+/// others reaches them. Only their number counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// How many.
+    pub known: usize,
+    /// How many of them have a name in the root.
+    pub in_root: usize,
 }
 
 impl Universe {

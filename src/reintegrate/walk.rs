@@ -12,7 +12,9 @@ use super::trees::{BaseTree, Heard, LiveTree, ServerTree, Sid};
 use super::width::each;
 use crate::lower::{Answer, Lower, LowerError};
 use crate::meta::{BaseNode, Node};
-use crate::model::{Bid, Dirty, Ino, Kind, Listing, Mask, Name, Observed, RelPath, Sameness};
+use crate::model::{
+    Bid, Dirty, Ino, Kind, Listing, Mask, Name, Observed, RelPath, Sameness, Stamp,
+};
 
 /// Directories entered in one scan only to look for something missing.
 const SEARCHED: usize = 10_000;
@@ -29,12 +31,15 @@ pub(super) struct Walk<'a> {
     pub(super) mask: Mask,
     /// Directories asked for at once.
     pub(super) lanes: usize,
+    /// True when directories that are on the server and not listed here are missing in the trees.
+    pub(super) closed: bool,
 }
 
 /// Listings that are held at once, for each lane.
 const HELD: usize = 4;
 
 /// What was listed, and which of it is known.
+#[derive(Default)]
 pub(super) struct Found {
     pub(super) server: ServerTree,
     pub(super) identity: Identity,
@@ -45,8 +50,22 @@ pub(super) struct Found {
 impl Walk<'_> {
     /// Lists all that is listed here. An error: the server does not answer.
     pub(super) fn everything(&self) -> Answer<Found> {
-        let mut server = ServerTree::new();
-        let mut next = VecDeque::from([Sid::ROOT]);
+        let next = VecDeque::from([Sid::ROOT]);
+        let found = self.go_on(ServerTree::new(), next)?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// Lists the rest where the server's side is known in part. `None`: directories that are not listed here have to be
+    /// searched, and some of these are not in the trees ([`Walk::closed`]).
+    pub(super) fn rest(&self, server: ServerTree) -> Answer<Option<Found>> {
+        let all = server.all();
+        let unheard = all.filter(|(sid, _)| !server.heard.contains_key(sid));
+        let ours = unheard.filter(|(sid, _)| self.surely_listed(&server, *sid));
+        let next = ours.map(|(sid, _)| sid).collect();
+        self.go_on(server, next)
+    }
+
+    fn go_on(&self, mut server: ServerTree, mut next: VecDeque<Sid>) -> Answer<Option<Found>> {
         loop {
             while !next.is_empty() {
                 let some: Vec<Sid> = next.drain(..next.len().min(self.lanes * HELD)).collect();
@@ -58,13 +77,16 @@ impl Walk<'_> {
                 }
             }
             let (identity, both) = self.known(&server);
-            next.extend(self.more(&mut server, &identity, &both));
+            match self.more(&mut server, &identity, &both) {
+                Some(more) => next.extend(more),
+                None => return Ok(None),
+            }
             if next.is_empty() {
-                return Ok(Found {
+                return Ok(Some(Found {
                     server,
                     identity,
                     both,
-                });
+                }));
             }
         }
     }
@@ -188,7 +210,7 @@ impl Walk<'_> {
                 return Ok(Vec::new());
             }
         };
-        if moved_meanwhile(server, dir, &listing) {
+        if became_another(server.stamp(dir), &listing) {
             let why = format!("{path} became another directory while it was looked at");
             server.heard.insert(dir, Heard::Nothing(why));
             return Ok(Vec::new());
@@ -251,13 +273,13 @@ impl Walk<'_> {
     }
 
     /// Directories still to be entered, once all that are surely known have been: those that turned out to be ours, and
-    /// when there are none left, those where something missing may be.
+    /// when there are none left, those where something missing may be. `None`: not all of these are in the trees.
     fn more(
         &self,
         server: &mut ServerTree,
         identity: &Identity,
         both: &HashMap<Sid, Ino>,
-    ) -> Vec<Sid> {
+    ) -> Option<Vec<Sid>> {
         let unheard = |sid: &Sid| is_dir(server, *sid) && !server.heard.contains_key(sid);
         let is_ours = |sid: &Sid| match identity.base_of.get(sid) {
             Some(bid) => self.listed_here(*bid),
@@ -269,10 +291,13 @@ impl Walk<'_> {
         let misses =
             || self.misses_something(server, identity) || self.misses_a_name(server, identity);
         if !ours.is_empty() || enough || !misses() {
-            return ours;
+            return Some(ours);
+        }
+        if self.closed {
+            return None;
         }
         server.searched.extend(&others);
-        others
+        Some(others)
     }
 
     /// True when something base knows is not where it was, and nowhere else so far.
@@ -310,9 +335,8 @@ fn is_dir(server: &ServerTree, sid: Sid) -> bool {
     }
 }
 
-/// True when the directory listed is not the one its parent showed.
-fn moved_meanwhile(server: &ServerTree, dir: Sid, listing: &Listing) -> bool {
-    let before = server.stamp(dir);
+/// True when the directory listed is not the one that was seen before.
+pub(super) fn became_another(before: Option<&Stamp>, listing: &Listing) -> bool {
     before.is_some_and(|before| {
         before.ino != listing.dir.stamp.ino || listing.dir.stamp.kind != Kind::Dir
     })

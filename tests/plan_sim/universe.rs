@@ -33,6 +33,7 @@ impl World {
             universe: Universe {
                 objects,
                 case_sensitive: true,
+                left_out: Default::default(),
             },
             ids,
         }

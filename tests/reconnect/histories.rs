@@ -52,13 +52,22 @@ struct Tally {
     versions: usize,
 }
 
-struct World {
-    rng: fastrand::Rng,
+/// Where random work comes from.
+pub struct World {
+    pub rng: fastrand::Rng,
     written: usize,
     names: usize,
 }
 
 impl World {
+    pub fn new(seed: u64) -> World {
+        World {
+            rng: fastrand::Rng::with_seed(seed),
+            written: 0,
+            names: 0,
+        }
+    }
+
     fn bytes(&mut self, who: &str) -> Vec<u8> {
         self.written += 1;
         let mut text = format!("{who} {}\n", self.written);
@@ -104,7 +113,7 @@ impl World {
 }
 
 /// One change by whoever `hands` belongs to. Impossible ones are left out.
-fn change(world: &mut World, view: &View, hands: &dyn Hands) {
+pub fn change(world: &mut World, view: &View, hands: &dyn Hands) {
     let dir = world.dir(view);
     let new = world.fresh(&dir);
     let file = world.pick(view, &[Kind::File]).map(str::to_owned);
@@ -141,7 +150,7 @@ fn change(world: &mut World, view: &View, hands: &dyn Hands) {
 }
 
 /// Either side.
-trait Hands {
+pub trait Hands {
     fn name(&self) -> &'static str;
     /// False for a directory whose names are not known.
     fn can_fill(&self, dir: &str) -> bool;
@@ -227,11 +236,7 @@ impl Hands for Bed {
 
 fn history(seed: u64, tally: &mut Tally) {
     let bed = Bed::new();
-    let mut world = World {
-        rng: fastrand::Rng::with_seed(seed),
-        written: 0,
-        names: 0,
-    };
+    let mut world = World::new(seed);
     for _ in 0..25 {
         change(&mut world, &bed.server_view(), &bed);
     }

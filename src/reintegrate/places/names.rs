@@ -1,12 +1,14 @@
 //! No name is held twice.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::BuildHasher;
 
 use super::{TREES, Wanted};
 use crate::model::ConflictKind;
 use crate::reintegrate::decide::{Fate, Why};
+use crate::reintegrate::hashing::{Map, Quick};
 use crate::reintegrate::steps::Side;
-use crate::reintegrate::universe::Key;
+use crate::reintegrate::universe::{Key, Place, Universe};
 
 /// A name in a tree.
 type Slot = (Side, (Key, Vec<u8>));
@@ -50,18 +52,19 @@ fn someone_waits(wanted: &Wanted<'_>, crowd: &Crowd) -> bool {
     crowd.holding.iter().any(waits)
 }
 
-/// The names more than one object would hold.
+/// The names more than one object would hold. Hashes of the names tell which may be; only these are looked at in full.
 fn crowds(wanted: &Wanted<'_>) -> Vec<Crowd> {
-    let mut holders = arrivals(wanted);
-    if holders.is_empty() {
+    let suspects = suspects(wanted);
+    if suspects.is_empty() {
         return Vec::new();
     }
-    // Most directories get nothing new, and their names need not be looked at one by one.
-    let busy: HashSet<Key> = holders.keys().map(|(_, (parent, _))| *parent).collect();
+    let mut holders = arrivals(wanted, &suspects);
     for key in wanted.u.keys().skip(1) {
         for tree in TREES {
-            let places = wanted.then(tree, key).into_iter().flatten();
-            for place in places.filter(|place| busy.contains(&place.parent)) {
+            for place in wanted.then(tree, key).into_iter().flatten() {
+                if !suspects.contains(&hash(wanted.u, tree, place)) {
+                    continue;
+                }
                 let slot = (tree, wanted.u.slot(tree, place));
                 if let Some(found) = holders.get_mut(&slot) {
                     found.insert(key);
@@ -86,9 +89,57 @@ fn crowds(wanted: &Wanted<'_>) -> Vec<Crowd> {
     crowds
 }
 
-/// The places somebody is about to take, by tree.
-fn arrivals(wanted: &Wanted<'_>) -> HashMap<Slot, BTreeSet<Key>> {
+/// Hashes of places somebody is about to take and more than one object may hold.
+fn suspects(wanted: &Wanted<'_>) -> HashSet<u64> {
+    let mut first: Map<u64, Key> = Map::default();
+    let mut suspects = HashSet::new();
+    // Most directories get nothing new, and their names need not be looked at one by one.
+    let mut busy: HashSet<Key> = HashSet::new();
+    each_arrival(wanted, |tree, place, key| {
+        busy.insert(place.parent);
+        let hash = hash(wanted.u, tree, place);
+        if *first.entry(hash).or_insert(key) != key {
+            suspects.insert(hash);
+        }
+    });
+    if busy.is_empty() {
+        return suspects;
+    }
+    for key in wanted.u.keys().skip(1) {
+        for tree in TREES {
+            let places = wanted.then(tree, key).into_iter().flatten();
+            for place in places.filter(|place| busy.contains(&place.parent)) {
+                let hash = hash(wanted.u, tree, place);
+                if first.get(&hash).is_some_and(|first| *first != key) {
+                    suspects.insert(hash);
+                }
+            }
+        }
+    }
+    suspects
+}
+
+fn hash(u: &Universe, tree: Side, place: &Place) -> u64 {
+    let folds = tree == Side::Server && !u.case_sensitive;
+    if folds {
+        return Quick.hash_one((tree as u8, u.slot(tree, place)));
+    }
+    Quick.hash_one((tree as u8, (place.parent, place.name.bytes())))
+}
+
+/// The places somebody is about to take, by tree, as far as they are suspect.
+fn arrivals(wanted: &Wanted<'_>, suspects: &HashSet<u64>) -> HashMap<Slot, BTreeSet<Key>> {
     let mut all: HashMap<Slot, BTreeSet<Key>> = HashMap::new();
+    each_arrival(wanted, |tree, place, key| {
+        if suspects.contains(&hash(wanted.u, tree, place)) {
+            let slot = (tree, wanted.u.slot(tree, place));
+            all.entry(slot).or_default().insert(key);
+        }
+    });
+    all
+}
+
+fn each_arrival(wanted: &Wanted<'_>, mut work: impl FnMut(Side, &Place, Key)) {
     for key in wanted.u.keys() {
         let Fate::Both(places) = &wanted.of(key).fate else {
             continue;
@@ -97,13 +148,11 @@ fn arrivals(wanted: &Wanted<'_>) -> HashMap<Slot, BTreeSet<Key>> {
             let now = wanted.u.now(tree, key);
             for place in places {
                 if !now.is_some_and(|now| now.contains(place)) {
-                    let slot = (tree, wanted.u.slot(tree, place));
-                    all.entry(slot).or_default().insert(key);
+                    work(tree, place, key);
                 }
             }
         }
     }
-    all
 }
 
 /// Of the objects wanting one name: the one the client has there, and the one the server has there.

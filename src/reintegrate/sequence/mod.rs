@@ -19,9 +19,8 @@ use walk::Walk;
 pub(super) fn sequence(wanted: &Wanted<'_>, drafts: Vec<Draft>) -> (Vec<Step>, BTreeSet<Key>) {
     let mut order = Order::new(wanted, drafts);
     order.run();
-    let placed: HashSet<usize> = order.placed.iter().copied().collect();
     let all = order.drafts.iter().enumerate();
-    let left = all.filter(|(index, _)| !placed.contains(index));
+    let left = all.filter(|(index, _)| !order.over[*index]);
     let stuck = left.map(|(_, draft)| draft.key).collect();
     (order.steps(), stuck)
 }
@@ -39,6 +38,10 @@ struct Order<'a, 'u> {
     ready: BTreeSet<(u8, usize)>,
     /// The result: indexes of drafts.
     placed: Vec<usize>,
+    /// Which drafts are in it.
+    over: Vec<bool>,
+    /// All drafts before this one are.
+    first: usize,
     /// Names in use in the root, on any tree.
     taken: HashSet<Vec<u8>>,
 }
@@ -50,6 +53,8 @@ impl<'a, 'u> Order<'a, 'u> {
             wanted,
             needed: vec![Vec::new(); drafts.len()],
             open: needs.iter().map(BTreeMap::len).collect(),
+            over: vec![false; drafts.len()],
+            first: 0,
             drafts,
             needs,
             ready: BTreeSet::new(),
@@ -73,6 +78,7 @@ impl<'a, 'u> Order<'a, 'u> {
         loop {
             while let Some((_, next)) = self.ready.pop_first() {
                 self.placed.push(next);
+                self.over[next] = true;
                 for index in 0..self.needed[next].len() {
                     self.met(self.needed[next][index]);
                 }
@@ -150,6 +156,7 @@ impl<'a, 'u> Order<'a, 'u> {
         self.needs[holder].insert(step, Need::Done);
         self.open[holder] += 1;
         self.needs.push(BTreeMap::new());
+        self.over.push(false);
         self.open.push(0);
         self.needed.push(moved);
     }
@@ -176,16 +183,17 @@ impl<'a, 'u> Order<'a, 'u> {
     }
 
     /// In a circle of needs: one that waits for a name, and the one that holds it.
-    fn circle(&self) -> Option<(usize, usize)> {
-        let placed: HashSet<usize> = self.placed.iter().copied().collect();
-        let start = (0..self.drafts.len()).find(|index| !placed.contains(index))?;
+    fn circle(&mut self) -> Option<(usize, usize)> {
+        // There may be very many circles: what is over is not looked at again for each.
+        while *self.over.get(self.first)? {
+            self.first += 1;
+        }
+        let start = self.first;
         let mut path = vec![start];
         let mut seen = HashMap::from([(start, 0)]);
         loop {
             let last = *path.last()?;
-            let next = *self.needs[last]
-                .keys()
-                .find(|need| !placed.contains(need))?;
+            let next = *self.needs[last].keys().find(|need| !self.over[**need])?;
             if let Some(from) = seen.get(&next) {
                 path.push(next);
                 let mut edges = path[*from..].windows(2).map(|pair| (pair[0], pair[1]));

@@ -1,9 +1,10 @@
 //! Which steps must come before which.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use crate::model::Kind;
 use crate::reintegrate::drafts::Draft;
+use crate::reintegrate::hashing::Map;
 use crate::reintegrate::places::{TREES, Wanted};
 use crate::reintegrate::steps::{Action, Side};
 use crate::reintegrate::universe::{Key, Universe};
@@ -37,11 +38,11 @@ pub(super) fn needs(wanted: &Wanted<'_>, drafts: &[Draft]) -> Vec<BTreeMap<usize
 /// Drafts by what others may need of them.
 struct Index {
     /// By object.
-    of: HashMap<Key, Vec<usize>>,
+    of: Map<Key, Vec<usize>>,
     /// By the name they free.
-    freeing: HashMap<(Key, Vec<u8>), Vec<usize>>,
+    freeing: Map<(Key, Vec<u8>), Vec<usize>>,
     /// By the directory they take something out of.
-    emptying: HashMap<Key, Vec<usize>>,
+    emptying: Map<Key, Vec<usize>>,
     /// By object again, to leave out its own steps.
     keys: Vec<Key>,
 }
@@ -49,9 +50,9 @@ struct Index {
 impl Index {
     fn new(wanted: &Wanted<'_>, drafts: &[Draft]) -> Index {
         let mut index = Index {
-            of: HashMap::new(),
-            freeing: HashMap::new(),
-            emptying: HashMap::new(),
+            of: Map::default(),
+            freeing: Map::default(),
+            emptying: Map::default(),
             keys: drafts.iter().map(|draft| draft.key).collect(),
         };
         for (at, draft) in drafts.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! Where everything is while the steps are being done, for the paths people read.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use crate::model::RelPath;
 use crate::reintegrate::drafts::Draft;
@@ -23,9 +23,9 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn place(&self, side: Side, key: Key) -> Option<Place> {
+    fn place(&self, side: Side, key: Key) -> Option<&Place> {
         let moved = self.moved.get(&(side, key));
-        moved.or_else(|| self.u.now(side, key)?.first()).cloned()
+        moved.or_else(|| self.u.now(side, key)?.first())
     }
 
     fn join(&self, side: Side, last: &Place) -> RelPath {
@@ -35,7 +35,7 @@ impl<'a> Walk<'a> {
             let Some(place) = self.place(side, at) else {
                 break;
             };
-            names.push(place.name);
+            names.push(place.name.clone());
             at = place.parent;
         }
         names.reverse();
@@ -49,23 +49,25 @@ impl<'a> Walk<'a> {
             side => side,
         };
         let place = match &draft.action {
-            Action::Make(place) | Action::Link(place) => Some(place.clone()),
+            Action::Make(place) | Action::Link(place) => Some(place),
             _ if draft.side != side => self.place(side, draft.key),
-            Action::Move { from, .. } | Action::Unlink(from) | Action::Remove(from) => {
-                Some(from.clone())
-            }
+            Action::Move { from, .. } | Action::Unlink(from) | Action::Remove(from) => Some(from),
             Action::Bytes | Action::Merge | Action::Attrs(_) => self.place(side, draft.key),
         };
         place
-            .map(|place| self.join(side, &place))
+            .map(|place| self.join(side, place))
             .unwrap_or_default()
     }
 
     /// Base follows every step.
     pub fn done(&mut self, draft: &Draft) {
-        for tree in BTreeSet::from([draft.side, Side::Base]) {
+        let trees = [
+            Some(draft.side),
+            Some(Side::Base).filter(|base| *base != draft.side),
+        ];
+        for tree in trees.into_iter().flatten() {
             let lost = match &draft.action {
-                Action::Unlink(place) => self.place(tree, draft.key).as_ref() == Some(place),
+                Action::Unlink(place) => self.place(tree, draft.key) == Some(place),
                 _ => false,
             };
             if let Some(to) = &draft.adds {
