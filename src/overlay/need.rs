@@ -29,9 +29,9 @@ pub enum Need {
 
 /// Longest wait for news of what memory can answer.
 const LOOK_LIMIT: Duration = Duration::from_secs(1);
-/// Longest wait for names that are not here: nothing but the server can answer, and a large directory, or a busy machine,
-/// takes its time. A server that is silent ends it sooner, with its own deadline.
-const NAMES_LIMIT: Duration = Duration::from_secs(10);
+/// Longest wait for names that are not here: nothing but the server can answer, and a directory of a hundred thousand, or a
+/// busy machine, takes its time. A server that is silent ends it sooner, with its own deadline.
+const NAMES_LIMIT: Duration = Duration::from_secs(60);
 /// Longest wait for the contents of a small file; larger ones get [`BYTES_PER_SECOND`] on top.
 const BYTES_LIMIT: Duration = Duration::from_secs(10);
 /// The slowest transfer that is waited for.
