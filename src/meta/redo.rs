@@ -26,6 +26,9 @@ pub(super) const FORMAT: u32 = 1;
 /// A file that is longer gives way to the other one.
 const LONG: u64 = 4 << 20;
 
+/// Bytes of the first file that are set aside from the start.
+const SPARE: u64 = 1 << 20;
+
 const NAMES: [&str; 2] = ["meta.redo-a", "meta.redo-b"];
 
 /// Length, format, number, checksum.
@@ -150,6 +153,10 @@ impl RedoFiles {
                 let cleared = sys::set_len(file, 0).and_then(|()| sys::sync(file));
                 cleared.map_err(io("sync"))?;
             }
+        }
+        // Room for thousands of removals on a disk that is full by then; without it they wait until somebody makes room.
+        if let Err(error) = sys::allocate(&self.files[0], sys::KEEP_SIZE, 0, SPARE) {
+            tracing::debug!(%error, "no room was set aside for the redo journal");
         }
         Ok(())
     }

@@ -46,6 +46,9 @@ pub fn set_len(file: &File, size: u64) -> io::Result<()> {
 /// The mode bits of `fallocate` that give room back: punch a hole, collapse.
 pub const FREEING: i32 = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_COLLAPSE_RANGE;
 
+/// The mode bit of `fallocate` that sets room aside behind the end of a file.
+pub const KEEP_SIZE: i32 = libc::FALLOC_FL_KEEP_SIZE;
+
 /// `fallocate` with its mode bits; an unknown bit is `Unsupported`.
 pub fn allocate(file: &File, mode: i32, offset: u64, len: u64) -> io::Result<()> {
     let flags = FallocateFlags::from_bits(mode).ok_or(io::ErrorKind::Unsupported)?;
