@@ -62,7 +62,8 @@ pub use mount::{FsStat, Mounted, mounted, statfs_of};
 pub use mounts::{FS_TYPE, Holder, Mount, holders, mount_of, mounts, unmount};
 pub use part::copy_part;
 pub use positions::{
-    FREEING, KEEP_SIZE, allocate, boot_id, copy_at, program_of, read_at, seek_to, set_len, sync_data, write_at,
+    FREEING, KEEP_SIZE, allocate, boot_id, copy_at, program_of, read_at, seek_to, set_len,
+    sync_data, write_at,
 };
 pub use process::{
     Process, become_user, clear_umask, effective_uid, exit_at_once, inherit, inherited, open_null,
