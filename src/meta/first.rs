@@ -28,7 +28,7 @@ fn attrs() -> Attrs {
     }
 }
 
-fn live_root() -> Node {
+pub(super) fn live_root() -> Node {
     Node {
         ino: Ino::ROOT,
         bid: Some(Bid::ROOT),

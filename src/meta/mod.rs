@@ -17,6 +17,7 @@ mod conflicts;
 mod doctor;
 mod entries;
 mod first;
+mod flush;
 mod intents;
 mod known;
 mod late;

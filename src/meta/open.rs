@@ -1,7 +1,6 @@
 //! Opening the database, and reading it.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,6 +12,7 @@ use super::cache::Cache;
 use super::change::{Change, store_all};
 use super::codec::sql;
 use super::first;
+use super::flush::Unflushed;
 use super::redo::{Redo, RedoFiles, Step};
 use super::rows::{Db, Node, Rows};
 use super::settle::{Back, Unsettled, run};
@@ -20,7 +20,6 @@ use super::setup::{configure, open_log, prepare};
 use super::txn::State;
 use super::write::{Front, not_inside};
 use crate::model::Ino;
-use crate::sys;
 
 /// Why the database did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -91,8 +90,8 @@ pub struct Meta {
     pub(super) log_is_new: AtomicBool,
     /// Transactions that needed the database itself.
     pub(super) heavy: AtomicU64,
-    /// One at a time: who comes second must not find that all is synced before it is.
-    flushing: Mutex<()>,
+    /// One flush at a time: who comes second must not find that all is synced before it is.
+    pub(super) flushing: Mutex<()>,
     /// Nodes whose rows or names changed since.
     pub(super) changed: Mutex<Unflushed>,
 }
@@ -187,47 +186,6 @@ impl Meta {
         result
     }
 
-    /// Everything committed before this call survives power loss afterwards.
-    ///
-    /// The log file itself is synced. A passive checkpoint would not do (it syncs nothing while a reader holds an old
-    /// moment), nor an empty commit with `synchronous=FULL` (it writes no frame, so it syncs none). What is no longer in
-    /// the log was synced into the database file by the checkpoint that let the log restart. No writer waits for this.
-    pub fn flush(&self) -> Result<(), MetaError> {
-        let _one = self.flushing();
-        let changed = std::mem::take(&mut *self.changed());
-        let flushed = self.flush_logs();
-        if flushed.is_err() {
-            self.changed().take_back(changed);
-        }
-        flushed
-    }
-
-    fn flush_logs(&self) -> Result<(), MetaError> {
-        // Both, in any order: a step of one that comes after a lost step of the other is not carried out.
-        if self.log_is_new.swap(false, Ordering::SeqCst)
-            && let Err(error) = sys::sync(&self.log)
-        {
-            self.log_is_new.store(true, Ordering::SeqCst);
-            return Err(io("sync")(error));
-        }
-        self.redo.sync()
-    }
-
-    /// True when the row and the names of a node surely survive power loss as they are.
-    pub fn is_flushed(&self, ino: Ino) -> bool {
-        // Behind a flush that is under way.
-        let _one = self.flushing();
-        self.changed().lacks(ino)
-    }
-
-    fn flushing(&self) -> MutexGuard<'_, ()> {
-        self.flushing.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn changed(&self) -> MutexGuard<'_, Unflushed> {
-        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// For tests of crashes: after `commits` more transactions every write is refused and leaves nothing, as if the
     /// process had been killed there.
     #[doc(hidden)]
@@ -291,37 +249,6 @@ impl Drop for Meta {
             && let Err(error) = self.settle()
         {
             tracing::warn!(%error, "the last changes are in the redo journal only");
-        }
-    }
-}
-
-/// Nodes whose rows or names changed since the last flush.
-#[derive(Default)]
-pub(super) struct Unflushed {
-    nodes: HashSet<Ino>,
-    /// More than are noted one by one.
-    many: bool,
-}
-
-impl Unflushed {
-    const MOST: usize = 16_384;
-
-    pub(super) fn note(&mut self, ino: Ino) {
-        if self.nodes.len() < Self::MOST {
-            self.nodes.insert(ino);
-        } else {
-            self.many = true;
-        }
-    }
-
-    fn lacks(&self, ino: Ino) -> bool {
-        !self.many && !self.nodes.contains(&ino)
-    }
-
-    fn take_back(&mut self, other: Unflushed) {
-        self.many |= other.many;
-        for ino in other.nodes {
-            self.note(ino);
         }
     }
 }

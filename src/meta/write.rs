@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering;
 use rusqlite::Connection;
 
 use super::cache::{Changed, Pending};
-use super::change::{Change, Tables};
+use super::change::{Change, Tables, touched};
 use super::open::{Meta, MetaError};
 use super::redo::Redo;
 use super::settle::{Back, run};
@@ -167,9 +167,7 @@ impl<'a> Writing<'a> {
 
     /// Tables of which the database does not have everything.
     fn lacking(&self) -> Tables {
-        let own = self.own.borrow();
-        let own = own.iter().fold(0, |all, change| all | change.table().0);
-        Tables(self.meta.unsettled.tables().0 | own)
+        touched(&self.own.borrow()).and(self.meta.unsettled.tables())
     }
 
     /// Ends it. Being kept and its rows in memory are one step for whoever reads from memory.
@@ -185,9 +183,8 @@ impl<'a> Writing<'a> {
                 return Ok(());
             }
             redo.append(&self.meta.redo, number, &own)?;
-            let touched = own.iter().fold(0, |all, change| all | change.table().0);
             let _moment = self.meta.cache.moment_alone();
-            self.meta.unsettled.queue(Tables(touched));
+            self.meta.unsettled.queue(touched(&own));
             self.meta.cache.apply(pending);
             self.queue.borrow_mut().append(&mut own);
         }
