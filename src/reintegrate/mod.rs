@@ -35,6 +35,7 @@ mod report;
 pub mod resolve;
 mod resume;
 mod run;
+mod sameness;
 pub mod scan;
 mod sequence;
 mod settle;

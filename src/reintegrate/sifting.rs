@@ -8,14 +8,13 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::decide::stays_local;
+use super::sameness::Match;
 use super::tokens::{self, Halt};
 use super::walk::became_another;
 use super::width::each;
-use crate::fetch::same_identity;
 use crate::lower::{Lower, LowerError};
-use crate::meta::{BaseNode, Meta, MetaError, Rows};
-use crate::model::{Bid, Kind, Listed, Listing, Mask, Name, Observed, RelPath, Sameness, Xattrs};
+use crate::meta::{Meta, MetaError, Rows};
+use crate::model::{Bid, Kind, Listed, Listing, Mask, Name, Observed, RelPath};
 
 /// Directories asked for in one go, for each lane.
 const HELD: usize = 4;
@@ -105,17 +104,6 @@ struct Compared {
     missing: Vec<Bid>,
     closed: Vec<Bid>,
     below: Vec<Dir>,
-}
-
-/// What base has at the name of an entry.
-struct Match {
-    bid: Bid,
-    /// It is the same object.
-    sure: bool,
-    /// It is as base says.
-    quiet: bool,
-    /// Its extended attributes need not be asked for.
-    calm: bool,
 }
 
 impl Sift<'_> {
@@ -218,45 +206,6 @@ impl Sift<'_> {
         Ok((matches, missing))
     }
 
-    fn compare_one(&self, base: &BaseNode, seen: &Observed) -> Match {
-        let sure = if self.mask.ino {
-            same_identity(&base.stamp, &seen.stamp, &self.mask, true)
-        } else {
-            base.stamp.kind == seen.stamp.kind
-        };
-        let disputed = self.disputed.contains(&base.bid);
-        let alone = seen.attrs.kind == Kind::Dir || seen.nlink == 1;
-        let alone = alone && !self.linked.contains(&base.bid);
-        Match {
-            bid: base.bid,
-            sure,
-            quiet: sure && alone && !disputed && self.is_as_base(base, seen),
-            calm: base.stamp.ino == seen.stamp.ino && !disputed && self.same_stamp(base, seen),
-        }
-    }
-
-    fn same_stamp(&self, base: &BaseNode, seen: &Observed) -> bool {
-        let sameness = base.stamp.compare(&seen.stamp, &self.mask);
-        matches!(sameness, Sameness::Same | Sameness::Unverified)
-    }
-
-    /// True when nothing at all would be decided about it as far as the server goes.
-    fn is_as_base(&self, base: &BaseNode, seen: &Observed) -> bool {
-        let (a, b) = (&base.attrs, &seen.attrs);
-        let kind = b.kind;
-        let certain = !base.stamp.racy && !seen.stamp.racy;
-        let moded = kind == Kind::Symlink || a.mode == b.mode;
-        let timed = kind != Kind::File || a.mtime == b.mtime;
-        let numbered = !matches!(kind, Kind::Char | Kind::Block) || a.rdev == b.rdev;
-        certain
-            && a.kind == kind
-            && self.same_stamp(base, seen)
-            && (moded && timed && numbered)
-            && (a.uid, a.gid) == (b.uid, b.gid)
-            && base.target == seen.target
-            && same_xattrs(base.xattrs.as_ref(), seen.xattrs.as_ref())
-    }
-
     /// True when no extended attributes have to be asked for.
     fn is_calm(
         &self,
@@ -273,11 +222,8 @@ impl Sift<'_> {
         self.read(|rows| {
             let own = rows.base(dir)?;
             let known = |seen: &Observed| {
-                own.as_ref().is_some_and(|base| {
-                    base.stamp.ino == seen.stamp.ino
-                        && !self.disputed.contains(&dir)
-                        && self.same_stamp(base, seen)
-                })
+                own.as_ref()
+                    .is_some_and(|base| self.is_calm_beside(base, seen))
             };
             if listing.dir.xattrs.is_none()
                 && !known(&listing.dir)
@@ -292,21 +238,6 @@ impl Sift<'_> {
             }
             Ok(true)
         })
-    }
-
-    /// True when base knows it, at whatever place, as it is.
-    fn is_as_known(&self, rows: &Rows<'_>, seen: &Observed) -> Result<bool, MetaError> {
-        for bid in rows.base_of_lower(seen.stamp.ino)? {
-            // Its fingerprint may be base's by now, while its attributes are not.
-            if self.disputed.contains(&bid) {
-                continue;
-            }
-            let base = rows.base(bid)?;
-            if base.is_some_and(|base| self.same_stamp(&base, seen)) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     fn sort_out(
@@ -425,15 +356,6 @@ fn listed_here(rows: &Rows<'_>, bid: Bid) -> Result<bool, MetaError> {
     Ok(!named)
 }
 
-/// True when what travels of the server's extended attributes, where they are known, is what base has.
-fn same_xattrs(base: Option<&Xattrs>, seen: Option<&Xattrs>) -> bool {
-    fn travelling(all: Option<&Xattrs>) -> impl Iterator<Item = (&Vec<u8>, &Vec<u8>)> {
-        let all = all.into_iter().flatten();
-        all.filter(|(name, _)| !stays_local(name))
-    }
-    seen.is_none() || travelling(base).eq(travelling(seen))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -447,16 +369,5 @@ mod tests {
         }
         let found: Vec<u64> = (0..2000).filter(|bid| set.has(Bid(*bid))).collect();
         assert_eq!(found, [1, 63, 64, 1000]);
-    }
-
-    #[test]
-    fn only_extended_attributes_that_travel_are_compared() {
-        let set = |name: &str| Xattrs::from([(name.as_bytes().to_vec(), b"x".to_vec())]);
-        let (user, label) = (set("user.a"), set("security.a"));
-        assert!(same_xattrs(Some(&user), None));
-        assert!(same_xattrs(None, Some(&label)));
-        assert!(!same_xattrs(None, Some(&user)));
-        assert!(!same_xattrs(Some(&user), Some(&label)));
-        assert!(same_xattrs(Some(&user), Some(&user)));
     }
 }
