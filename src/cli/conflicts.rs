@@ -17,7 +17,7 @@ pub(super) fn run(at: Option<&Path>, out: &Out) -> Outcome {
     let there = crate::sys::canonical(Path::new(".")).is_ok_and(|at| at == *point);
     let cd = match there {
         true => String::new(),
-        false => format!("cd {} && ", point.display()),
+        false => format!("cd {} && ", quoted(point)),
     };
     out.show(&conflicts, |all| text(all, &cd));
     Ok(Exit::Done)
@@ -44,4 +44,27 @@ fn text(all: &Conflicts, cd: &str) -> String {
     let mut text: String = all.conflicts.iter().map(one).collect();
     text += &format!("  next: {cd}driftfs resolve --take client|server|base|both|merged PATH\n");
     text
+}
+
+/// A path as a shell takes it for one word.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+@:,".contains(c);
+    if text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_to_be_typed_is_one_word_to_a_shell() {
+        assert_eq!(quoted(Path::new("/mnt/a-b_1")), "/mnt/a-b_1");
+        assert_eq!(quoted(Path::new("/mnt/my files")), "'/mnt/my files'");
+        assert_eq!(quoted(Path::new("/it's $x")), "'/it'\\''s $x'");
+    }
 }
