@@ -252,7 +252,17 @@ impl Sift<'_> {
             let why = format!("{path} became another directory while it was looked at");
             return self.nothing(dir, why);
         }
-        let base = self.read(|rows| rows.base(dir.bid))?;
+        let (base, listed) = self.read(|rows| {
+            let mut listed = HashSet::new();
+            for (entry, matched) in listing.entries.iter().zip(&matches) {
+                if let Some(bid) = surely_ours(entry, matched.as_ref())
+                    && listed_here(rows, bid)?
+                {
+                    listed.insert(bid);
+                }
+            }
+            Ok((rows.base(dir.bid)?, listed))
+        })?;
         let calm = base.is_some_and(|base| {
             !self.disputed.contains(&dir.bid) && self.is_as_base(&base, &listing.dir)
         });
@@ -269,42 +279,47 @@ impl Sift<'_> {
             if entry.name.bytes() == b".drift" {
                 compared.missing.extend(matched.map(|matched| matched.bid));
             } else {
-                self.sort_one(dir, entry, matched, &mut compared)?;
+                sort_one(dir, entry, matched, &listed, &mut compared);
             }
         }
         Ok(compared)
     }
+}
 
-    fn sort_one(
-        &self,
-        dir: &Dir,
-        entry: Listed,
-        matched: Option<Match>,
-        compared: &mut Compared,
-    ) -> Result<(), Halt> {
-        let is_dir = entry.seen.stamp.kind == Kind::Dir;
-        let ours = matched.as_ref().filter(|matched| matched.sure && is_dir);
-        let ours = ours.map(|matched| matched.bid);
-        let quiet = matched.as_ref().is_some_and(|matched| matched.quiet);
-        if let Some(bid) = ours {
-            if self.read(|rows| listed_here(rows, bid))? {
-                compared.below.push(Dir {
-                    bid,
-                    path: dir.path.join(&entry.name),
-                    seen: Some(entry.seen.clone()),
-                });
-            } else if quiet {
-                compared.closed.push(bid);
-            }
+/// The base directory an entry surely is.
+fn surely_ours(entry: &Listed, matched: Option<&Match>) -> Option<Bid> {
+    let is_dir = entry.seen.stamp.kind == Kind::Dir;
+    let ours = matched.filter(|matched| matched.sure && is_dir);
+    ours.map(|matched| matched.bid)
+}
+
+/// `listed`: directories in this one whose names are known here.
+fn sort_one(
+    dir: &Dir,
+    entry: Listed,
+    matched: Option<Match>,
+    listed: &HashSet<Bid>,
+    compared: &mut Compared,
+) {
+    let ours = surely_ours(&entry, matched.as_ref());
+    let quiet = matched.as_ref().is_some_and(|matched| matched.quiet);
+    if let Some(bid) = ours {
+        if listed.contains(&bid) {
+            compared.below.push(Dir {
+                bid,
+                path: dir.path.join(&entry.name),
+                seen: Some(entry.seen.clone()),
+            });
+        } else if quiet {
+            compared.closed.push(bid);
         }
-        match matched {
-            Some(matched) if quiet => compared.quiet.push(matched.bid),
-            other => {
-                compared.missing.extend(other.map(|matched| matched.bid));
-                compared.differing.push(Differing { entry, dir: ours });
-            }
+    }
+    match matched {
+        Some(matched) if quiet => compared.quiet.push(matched.bid),
+        other => {
+            compared.missing.extend(other.map(|matched| matched.bid));
+            compared.differing.push(Differing { entry, dir: ours });
         }
-        Ok(())
     }
 }
 
