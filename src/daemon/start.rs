@@ -297,7 +297,9 @@ fn mount(engine: &Arc<Engine>, options: &Options) -> Result<fuse::Mounted, Start
     let mut more = Vec::new();
     more.extend(options.sync.then(|| "sync".to_owned()));
     more.extend(options.dirsync.then(|| "dirsync".to_owned()));
+    let program = sys::own_program().map_err(|error| failed("this program", error))?;
     let mount_options = MountOptions {
+        program,
         mountpoint: engine.place.mount.clone(),
         source: engine.place.lower.to_string_lossy().into_owned(),
         allow_other: options.allow_other,

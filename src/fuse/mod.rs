@@ -12,7 +12,9 @@ mod parked;
 mod patience_test;
 mod replies;
 mod session;
+mod teller;
 mod telling;
 mod waits;
 
 pub use session::{MountOptions, Mounted, mount};
+pub use teller::teller_main;

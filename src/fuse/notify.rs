@@ -1,12 +1,10 @@
-//! Telling the kernel what it must forget. From a thread of its own: these calls wait for locks that a request in
-//! progress may hold.
+//! Telling the kernel what it must forget. From a thread of its own, because it may take as long as a request in progress.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use fuser::{INodeNo, Notifier};
-
+use super::teller::Teller;
 use crate::model::Ino;
 use crate::overlay::{News, Overlay};
 
@@ -18,21 +16,23 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// So many are told in a row before others get their turn.
 const BURST: usize = 2000;
 const PAUSE: Duration = Duration::from_millis(1);
+/// Between two tries when no teller can be started.
+const RETRY: Duration = Duration::from_millis(200);
 
 /// Passes on what became stale until `stop` is set or the mount is gone.
-pub(super) fn run(overlay: &Overlay, notifier: &Notifier, stop: &Arc<AtomicBool>) {
+pub(super) fn run(overlay: &Overlay, mut teller: Teller, stop: &Arc<AtomicBool>) {
     let mut again: Vec<Ino> = Vec::new();
     let mut told_at = Instant::now();
     while !stop.load(Ordering::Acquire) {
         let news = overlay.take_news(WAIT);
         if !again.is_empty() && told_at.elapsed() >= AGAIN {
             let once_more: Vec<News> = again.drain(..).map(News::Attributes).collect();
-            tell_all(notifier, &once_more, stop);
+            tell_all(&mut teller, &once_more, stop);
         }
         if news.is_empty() {
             continue;
         }
-        tell_all(notifier, &news, stop);
+        tell_all(&mut teller, &news, stop);
         if again.is_empty() {
             told_at = Instant::now();
         }
@@ -47,30 +47,18 @@ fn node(news: &News) -> Option<Ino> {
     }
 }
 
-fn tell_all(notifier: &Notifier, news: &[News], stop: &AtomicBool) {
+fn tell_all(teller: &mut Teller, news: &[News], stop: &AtomicBool) {
     for part in news.chunks(BURST) {
-        if stop.load(Ordering::Acquire) {
-            return;
+        // To tell something twice is harmless, so a part is told whole until it worked.
+        while let Err(error) = teller.tell(part) {
+            if stop.load(Ordering::Acquire) {
+                return;
+            }
+            tracing::warn!(%error, "the kernel was not told, once more");
+            std::thread::sleep(RETRY);
         }
-        part.iter().for_each(|news| tell(notifier, news));
         if part.len() == BURST {
             std::thread::sleep(PAUSE);
         }
-    }
-}
-
-fn tell(notifier: &Notifier, news: &News) {
-    let told = match news {
-        // Also drops a directory's cached attributes. Never `inval_entry` here: on a directory that is still the same it
-        // would break getcwd and mounts beneath it.
-        News::Node(ino) => notifier.inval_inode(INodeNo(ino.0), 0, 0),
-        // A negative offset leaves the pages alone.
-        News::Attributes(ino) => notifier.inval_inode(INodeNo(ino.0), -1, 0),
-        News::Name(parent, name) => notifier
-            .inval_entry(INodeNo(parent.0), name.os())
-            .and_then(|()| notifier.inval_inode(INodeNo(parent.0), 0, 0)),
-    };
-    if let Err(error) = told {
-        tracing::debug!(?news, %error, "the kernel was not told");
     }
 }

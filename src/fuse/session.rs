@@ -12,6 +12,7 @@ use fuser::{BackgroundSession, Config, MountOption, Session, SessionACL};
 use super::adaptor::Adaptor;
 use super::listings::Listings;
 use super::notify;
+use super::teller::Teller;
 use super::waits::Waits;
 use crate::overlay::Overlay;
 use crate::sys;
@@ -35,6 +36,8 @@ pub struct MountOptions {
     pub noexec: bool,
     /// The kernel reads and writes complete local files itself, where it can.
     pub passthrough: bool,
+    /// This program: a part of it tells the kernel what to forget.
+    pub program: PathBuf,
     /// Further options, for `fusermount3` or the kernel as they are.
     pub more: Vec<String>,
 }
@@ -58,14 +61,15 @@ pub fn mount(options: &MountOptions, overlay: Arc<Overlay>) -> io::Result<Mounte
         Arc::clone(&listings),
         options.passthrough,
     );
-    let session = Session::new(adaptor, &options.mountpoint, &config(options))?.spawn()?;
-    let session = ManuallyDrop::new(session);
+    let session = Session::new(adaptor, &options.mountpoint, &config(options))?;
+    let teller = Teller::start(&session, &options.program)?;
+    let session = ManuallyDrop::new(session.spawn()?);
     listings.tell_by(session.notifier());
     let stop = Arc::new(AtomicBool::new(false));
-    let (notifier, stopped) = (session.notifier(), Arc::clone(&stop));
+    let stopped = Arc::clone(&stop);
     std::thread::Builder::new()
         .name("driftfs-notify".into())
-        .spawn(move || notify::run(&overlay, &notifier, &stopped))?;
+        .spawn(move || notify::run(&overlay, teller, &stopped))?;
     Ok(Mounted {
         mountpoint: options.mountpoint.clone(),
         session,

@@ -14,6 +14,7 @@ pub mod errno;
 mod executed;
 mod file;
 pub mod flags;
+mod fuse_device;
 mod hash;
 mod host;
 mod image;
@@ -51,6 +52,7 @@ pub use file::{
     FileStat, chmod, create_at, link_at, list_at, make_dir_at, open_at, open_dir, rename_at,
     stat_at, stat_of, sync, unlink_at,
 };
+pub use fuse_device::clone_fuse_device;
 pub use hash::{hash_bytes, hash_file};
 pub use host::{
     can_reflink, fuse_device, has_sys_admin, is_root, kernel_release, processors, program_on_path,
@@ -67,7 +69,7 @@ pub use positions::{
 };
 pub use process::{
     Process, become_user, clear_umask, effective_uid, exit_at_once, inherit, inherited, open_null,
-    path_exists, random,
+    parent, path_exists, random,
 };
 pub use socket::Channel;
 pub use space::{DiskSpace, can_hold, disk_space, disk_space_of};

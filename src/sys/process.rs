@@ -81,6 +81,11 @@ pub fn effective_uid() -> u32 {
     nix::unistd::geteuid().as_raw()
 }
 
+/// The process that started this one; another number (1, mostly) once that has ended.
+pub fn parent() -> u32 {
+    std::os::unix::process::parent_id()
+}
+
 /// Ends this process at once: no destructors, no waiting for threads that hang in a dead mount.
 pub fn exit_at_once(code: i32) -> ! {
     // SAFETY: _exit takes no memory and does not return.

@@ -61,6 +61,7 @@ impl Door {
         };
         let overlay = Overlay::new(tree, fetch, Arc::clone(&link), hooks, settings);
         let options = MountOptions {
+            program: env!("CARGO_BIN_EXE_driftfs").into(),
             mountpoint,
             source: "test".into(),
             passthrough: true,

@@ -75,7 +75,9 @@ fn a_silent_server_hangs_nobody() {
     let rig = filled();
     // Stopped agents answer nothing, like a dead hard mount.
     let pid = rig.pid().unwrap();
-    let stop = format!("for i in $(seq 100); do pkill -STOP -P {pid} || true; sleep 0.1; done");
+    let stop = format!(
+        "for i in $(seq 100); do pkill -STOP -P {pid} -f ' agent ' || true; sleep 0.1; done"
+    );
     let mut stopper = std::process::Command::new("bash")
         .args(["-c", &stop])
         .stdin(std::process::Stdio::null())
@@ -102,7 +104,10 @@ fn a_silent_server_hangs_nobody() {
     }
     let _ = stopper.kill();
     let _ = stopper.wait();
-    sh(&format!("pkill -CONT -P {pid} || true"), &rig.root);
+    sh(
+        &format!("pkill -CONT -P {pid} -f ' agent ' || true"),
+        &rig.root,
+    );
     wait_for("the return", || rig.online().code == 0);
     trees::assert_equal(&rig.mnt, &rig.lower);
 }
@@ -141,11 +146,17 @@ fn umount_returns_with_a_silent_server() {
     }
     let rig = filled();
     let pid = rig.pid().unwrap();
-    sh(&format!("pkill -STOP -P {pid} || true"), &rig.root);
+    sh(
+        &format!("pkill -STOP -P {pid} -f ' agent ' || true"),
+        &rig.root,
+    );
     let ran = run_limited(
         crate::support::driftfs().arg("umount").arg(&rig.mnt),
         Duration::from_secs(30),
     );
-    sh(&format!("pkill -CONT -P {pid} || true"), &rig.root);
+    sh(
+        &format!("pkill -CONT -P {pid} -f ' agent ' || true"),
+        &rig.root,
+    );
     assert_eq!(ran.code, 0, "{}", ran.err);
 }

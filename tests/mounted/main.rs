@@ -10,6 +10,7 @@ mod conflicts;
 mod daemon_alone;
 mod daemon_life;
 mod hidden;
+mod killed;
 mod large;
 mod link_lost;
 mod local_only;
