@@ -31,6 +31,8 @@ const LOWER: &str = "lower";
 const LOCK_PATIENCE: Duration = Duration::from_secs(6);
 /// The root's names are waited for so long at the first mount.
 const ROOT_PATIENCE: Duration = Duration::from_secs(5);
+/// Longest that a mount is given to die after its daemon.
+const DEATH: Duration = Duration::from_millis(500);
 /// The first merge after a start is waited for so long, so that a quick one is over when the command returns. The mount
 /// answers meanwhile, so a long one goes on behind it.
 const MERGE_PATIENCE: Duration = Duration::from_millis(500);
@@ -108,19 +110,7 @@ pub(super) fn failed(what: &str, why: impl std::fmt::Display) -> StartError {
 /// Finds the three places and refuses those that cannot be. A dead mount in the way is taken off first.
 fn find_place(mounting: &Mounting) -> Result<Place, StartError> {
     let looking = |error| failed("the paths could not be looked at", error);
-    let looked = look::look_at(&[&mounting.mountpoint]).map_err(looking)?;
-    if looked[0].found == Found::Dead {
-        tracing::info!(mount = %looked[0].path.display(), "a dead mount is taken off");
-        sys::unmount(&looked[0].path, true).map_err(|error| {
-            failed(
-                &format!(
-                    "the dead mount at {} could not be taken off",
-                    looked[0].path.display()
-                ),
-                error,
-            )
-        })?;
-    }
+    take_off_dead(&mounting.mountpoint)?;
     let first = look::look_at(&[&mounting.mountpoint, &mounting.lower]).map_err(looking)?;
     let (mount, lower) = (&first[0], &first[1]);
     not_mounted_yet(&mount.path)?;
@@ -134,6 +124,29 @@ fn find_place(mounting: &Mounting) -> Result<Place, StartError> {
         Found::Silent => StartError::Unreachable(why),
         _ => StartError::Usage(why),
     })
+}
+
+/// A mount whose daemon was killed a moment ago may not be dead yet: its teller ends a little later.
+fn take_off_dead(point: &Path) -> Result<(), StartError> {
+    let looking = |error| failed("the mount point could not be looked at", error);
+    let until = Instant::now() + DEATH;
+    loop {
+        let looked = look::look_at(&[point]).map_err(looking)?.remove(0);
+        if looked.found == Found::Dead {
+            tracing::info!(mount = %looked.path.display(), "a dead mount is taken off");
+            return sys::unmount(&looked.path, true).map_err(|error| {
+                let what = looked.path.display();
+                failed(
+                    &format!("the dead mount at {what} could not be taken off"),
+                    error,
+                )
+            });
+        }
+        if Instant::now() >= until || not_mounted_yet(&looked.path).is_ok() {
+            return Ok(());
+        }
+        sys::sleep(DEATH / 10);
+    }
 }
 
 fn not_mounted_yet(point: &Path) -> Result<(), StartError> {

@@ -15,18 +15,16 @@ use fuser::{
 
 use super::backing::Backings;
 use super::capabilities;
-use super::convert::{
-    call, file_attr, file_type, how_to_open, kind_of_mode, masked, open_call, rename_mode, set_time,
-};
-use super::errno::errno;
-use super::listings::{self, Listings};
+use super::convert::{call, how_to_open, kind_of_mode, masked, open_call, rename_mode, set_time};
+use super::listing::{Entries, Listing};
+use super::listings::Listings;
 use super::parked::guarded;
 use super::replies;
 use super::telling::Telling;
 use super::waits::Waits;
 use crate::model::{Ino, Kind, Name};
 use crate::overlay::{
-    Call, DirItem, NewNode, Overlay, OverlayError, Result, Seek, SetAttrs, SetXattr, given_up,
+    Call, NewNode, Overlay, OverlayError, Result, Seek, SetAttrs, SetXattr, given_up,
 };
 use crate::sys::flags as f;
 
@@ -38,6 +36,8 @@ pub(super) struct Adaptor {
     listings: Arc<Listings>,
     /// Passthrough is wanted.
     passthrough: bool,
+    /// The kernel can open directories without us.
+    opens_directories: bool,
 }
 
 impl Adaptor {
@@ -53,12 +53,13 @@ impl Adaptor {
             overlay,
             waits,
             passthrough,
+            opens_directories: false,
         }
     }
 
     /// For a reply that the kernel may keep; made before anything is read for it.
     fn telling(&self) -> Telling {
-        Telling::new(&self.overlay)
+        Telling::new(&self.overlay, &self.listings)
     }
 
     /// Runs what never waits for the server.
@@ -91,6 +92,22 @@ impl Adaptor {
         });
     }
 
+    /// Gives a piece of a listing. Where one begins, the server may be looked at first.
+    fn list(&self, request: &Request, dir: Ino, after: u64, reply: impl Entries) {
+        let (listing, call) = (Listing::new(&self.overlay, &self.listings), call(request));
+        if after > 0 {
+            return listing.answer(call, dir, after, reply);
+        }
+        self.waits.run(
+            call,
+            move |o, c| o.begin_listing(c, dir),
+            move |result| match result {
+                Ok(()) => listing.answer(call, dir, after, reply),
+                Err(error) => reply.refuse(&error),
+            },
+        );
+    }
+
     /// Makes a node and replies with it.
     fn make(
         &self,
@@ -118,6 +135,7 @@ impl Adaptor {
 impl Filesystem for Adaptor {
     fn init(&mut self, _request: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
         capabilities::ask(config);
+        self.opens_directories = capabilities::opens_directories(config);
         if self.passthrough {
             self.overlay.use_passthrough(capabilities::ask_passthrough(config));
         }
@@ -135,7 +153,7 @@ impl Filesystem for Adaptor {
     }
 
     fn forget(&self, _request: &Request, ino: INodeNo, count: u64) {
-        self.overlay.forget(Ino(ino.0), count);
+        self.listings.forgotten(Ino(ino.0), || self.overlay.forget(Ino(ino.0), count));
     }
 
     fn getattr(&self, request: &Request, ino: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
@@ -341,63 +359,26 @@ impl Filesystem for Adaptor {
         replies::done(reply, self.now(request, |o, _| o.sync(fh.0)));
     }
 
-    fn opendir(&self, request: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
-        let listings = Arc::clone(&self.listings);
-        self.waits.run(
-            call(request),
-            move |o, c| Ok((o.opendir(c, Ino(ino.0))?, o.keeps_listing(Ino(ino.0)))),
-            move |result| match result {
-                Ok((handle, keeps)) => {
-                    if keeps {
-                        listings.opened(Ino(ino.0));
-                    }
-                    let handle = if keeps { listings::KEPT } else { handle };
-                    reply.opened(FileHandle(handle), replies::dir_flags(keeps));
-                }
-                Err(error) => reply.error(errno(&error)),
-            },
-        );
+    // The kernel does not ask again, and lists from its own pages. One before 5.1 does ask, and is told to do the same.
+    fn opendir(&self, _request: &Request, _ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+        if self.opens_directories {
+            reply.error(Errno::ENOSYS);
+        } else {
+            reply.opened(FileHandle(0), replies::dir_flags());
+        }
     }
 
-    fn readdir(&self, request: &Request, ino: INodeNo, fh: FileHandle, offset: u64, mut reply: ReplyDirectory) {
-        let mut take = |item: &DirItem| {
-            let kind = file_type(item.stat.attrs.kind);
-            !reply.add(INodeNo(item.stat.ino.0), item.cookie, kind, item_name(item))
-        };
-        let result = self.now(request, |o, c| {
-            o.readdir(c, (Ino(ino.0), fh.0), offset, false, &mut take)
-        });
-        match result {
-            Ok(()) => reply.ok(),
-            Err(error) => reply.error(errno(&error)),
-        }
+    fn readdir(&self, request: &Request, ino: INodeNo, _fh: FileHandle, offset: u64, reply: ReplyDirectory) {
+        self.list(request, Ino(ino.0), offset, reply);
     }
 
     fn readdirplus(
-        &self, request: &Request, ino: INodeNo, fh: FileHandle, offset: u64, mut reply: ReplyDirectoryPlus,
+        &self, request: &Request, ino: INodeNo, _fh: FileHandle, offset: u64, reply: ReplyDirectoryPlus,
     ) {
-        let _answering = self.overlay.answering();
-        let mut take = |item: &DirItem| {
-            let attr = file_attr(&item.stat);
-            let ttl = self.overlay.keep_at(Ino(ino.0), &item.stat);
-            let (ino, name) = (INodeNo(item.stat.ino.0), item_name(item));
-            let ttl = replies::keep(&item.stat, ttl.attributes);
-            !reply.add(ino, item.cookie, name, &ttl, &attr, replies::GENERATION)
-        };
-        let result = self.now(request, |o, c| {
-            o.readdir(c, (Ino(ino.0), fh.0), offset, true, &mut take)
-        });
-        match result {
-            Ok(()) => reply.ok(),
-            Err(error) => reply.error(errno(&error)),
-        }
+        self.list(request, Ino(ino.0), offset, reply);
     }
 
-    fn releasedir(&self, _request: &Request, ino: INodeNo, fh: FileHandle, _flags: OpenFlags, reply: ReplyEmpty) {
-        match fh.0 {
-            listings::KEPT => self.listings.released(Ino(ino.0)),
-            handle => self.overlay.releasedir(handle),
-        }
+    fn releasedir(&self, _request: &Request, _ino: INodeNo, _fh: FileHandle, _flags: OpenFlags, reply: ReplyEmpty) {
         reply.ok();
     }
 
@@ -492,14 +473,5 @@ impl Filesystem for Adaptor {
             move |o, c| o.copy(c, from, to, len),
             move |result| replies::written(reply, result),
         );
-    }
-}
-
-/// The name of an entry in a listing.
-fn item_name(item: &DirItem) -> &OsStr {
-    match (&item.name, item.cookie) {
-        (Some(name), _) => name.os(),
-        (None, 1) => OsStr::new("."),
-        (None, _) => OsStr::new(".."),
     }
 }

@@ -28,6 +28,12 @@ pub(super) fn ask(config: &mut KernelConfig) {
     }
 }
 
+/// True when the kernel can open directories without asking (since Linux 5.1).
+pub(super) fn opens_directories(config: &KernelConfig) -> bool {
+    let known = config.capabilities();
+    known.contains(InitFlags::FUSE_NO_OPENDIR_SUPPORT)
+}
+
 /// Asks for passthrough; true when the kernel has it.
 pub(super) fn ask_passthrough(config: &mut KernelConfig) -> bool {
     let known = config.add_capabilities(InitFlags::FUSE_PASSTHROUGH).is_ok();

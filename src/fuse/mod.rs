@@ -5,6 +5,7 @@ mod backing;
 mod capabilities;
 mod convert;
 mod errno;
+mod listing;
 mod listings;
 mod notify;
 mod parked;

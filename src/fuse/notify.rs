@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::listings::Listings;
 use super::teller::Teller;
-use crate::model::Ino;
 use crate::overlay::{News, Overlay};
 
 /// How long one wait for news takes; the thread ends this long after the mount.
 const WAIT: Duration = Duration::from_millis(500);
-/// A reply given before the news is with the kernel, but the caller it was for may not have run yet. Attributes of nodes
-/// the kernel did not know are told once more after this time.
+/// A reply given before the news is with the kernel, but the caller it was for may not have run yet. What the kernel did
+/// not know then is told once more after this time.
 const AGAIN: Duration = Duration::from_secs(1);
 /// So many are told in a row before others get their turn.
 const BURST: usize = 2000;
@@ -20,30 +20,37 @@ const PAUSE: Duration = Duration::from_millis(1);
 const RETRY: Duration = Duration::from_millis(200);
 
 /// Passes on what became stale until `stop` is set or the mount is gone.
-pub(super) fn run(overlay: &Overlay, mut teller: Teller, stop: &Arc<AtomicBool>) {
-    let mut again: Vec<Ino> = Vec::new();
+pub(super) fn run(
+    overlay: &Overlay,
+    listings: &Listings,
+    mut teller: Teller,
+    stop: &Arc<AtomicBool>,
+) {
+    let mut again: Vec<News> = Vec::new();
     let mut told_at = Instant::now();
     while !stop.load(Ordering::Acquire) {
         let news = overlay.take_news(WAIT);
         if !again.is_empty() && told_at.elapsed() >= AGAIN {
-            let once_more: Vec<News> = again.drain(..).map(News::Attributes).collect();
-            tell_all(&mut teller, &once_more, stop);
+            tell_all(&mut teller, &std::mem::take(&mut again), stop);
         }
         if news.is_empty() {
             continue;
         }
+        let news: Vec<News> = news.into_iter().map(|news| listings.widen(news)).collect();
         tell_all(&mut teller, &news, stop);
         if again.is_empty() {
             told_at = Instant::now();
         }
-        again.extend(news.iter().filter_map(node));
+        again.extend(news.into_iter().map(once_more));
+        again.dedup();
     }
 }
 
-fn node(news: &News) -> Option<Ino> {
+/// Bytes of a file go once only: the kernel does not read any for a caller that has not run yet.
+fn once_more(news: News) -> News {
     match news {
-        News::Attributes(ino) | News::Node(ino) => Some(*ino),
-        News::Name(..) => None,
+        News::Node(ino) | News::Attributes(ino) => News::Attributes(ino),
+        News::Name(dir, _) => News::Node(dir),
     }
 }
 

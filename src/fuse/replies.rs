@@ -126,13 +126,9 @@ fn quiet_flags(opened: &Opened) -> FopenFlags {
     }
 }
 
-/// `keeps`: the kernel may list the directory from what it has.
-pub(super) fn dir_flags(keeps: bool) -> FopenFlags {
-    if keeps {
-        FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE
-    } else {
-        FopenFlags::empty()
-    }
+/// The kernel lists a directory from what it has.
+pub(super) fn dir_flags() -> FopenFlags {
+    FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE
 }
 
 /// Done, or why not.

@@ -69,7 +69,7 @@ pub fn mount(options: &MountOptions, overlay: Arc<Overlay>) -> io::Result<Mounte
     let stopped = Arc::clone(&stop);
     std::thread::Builder::new()
         .name("driftfs-notify".into())
-        .spawn(move || notify::run(&overlay, teller, &stopped))?;
+        .spawn(move || notify::run(&overlay, &listings, teller, &stopped))?;
     Ok(Mounted {
         mountpoint: options.mountpoint.clone(),
         session,

@@ -1,6 +1,5 @@
 //! Listing directories.
 
-use super::handles::Body;
 use super::hidden::is_shown;
 use super::{Call, Overlay, Result, Stat};
 use crate::model::{Cookie, Ino, Kind, Name};
@@ -21,10 +20,10 @@ pub struct DirItem {
 const PIECE: usize = 64;
 
 impl Overlay {
-    /// Opens a directory for listing and gives the handle, which is 0 for a live one: its entries have lasting positions.
-    pub fn opendir(&self, call: &Call, dir: Ino) -> Result<u64> {
+    /// Makes sure that the names of a directory are here and fresh.
+    pub fn begin_listing(&self, call: &Call, dir: Ino) -> Result<()> {
         if is_shown(dir) {
-            return self.opendir_shown(dir);
+            return self.begin_listing_shown(dir);
         }
         let seen = self.tree.stat(dir)?;
         if seen.node.attrs.kind != Kind::Dir {
@@ -32,24 +31,23 @@ impl Overlay {
         }
         self.look_first(call, dir)?;
         self.list_piece(call, dir, Cookie(2), 1)?;
-        Ok(0)
+        Ok(())
     }
 
-    /// Gives entries after `after` (0 from the start) to `take` until it says that it is full (`false`).
+    /// Gives entries after `after` (0 from the start) to `take` until it says that it is full (`false`). Entries of live
+    /// directories have lasting positions, so that no handle is needed.
     /// `remember`: the kernel will hold a reference to each entry taken (readdirplus).
     pub fn readdir(
         &self,
         call: &Call,
-        (dir, handle): (Ino, u64),
+        dir: Ino,
         after: u64,
         remember: bool,
         take: &mut dyn FnMut(&DirItem) -> bool,
     ) -> Result<()> {
         if is_shown(dir) {
-            return match &self.open.get(handle)?.body {
-                Body::Listing(listing) => self.readdir_shown((dir, listing), after, remember, take),
-                _ => Err(TreeError::NotDir.into()),
-            };
+            let listing = self.listing_shown(dir)?;
+            return self.readdir_shown((dir, &listing), after, remember, take);
         }
         for (cookie, ino) in [(1, dir), (2, self.tree.parent(dir)?)] {
             if after < cookie {
@@ -85,11 +83,6 @@ impl Overlay {
                 return Ok(());
             }
         }
-    }
-
-    /// The handle of a directory is closed.
-    pub fn releasedir(&self, handle: u64) {
-        self.open.remove(handle);
     }
 
     fn list_piece(

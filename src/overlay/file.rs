@@ -135,7 +135,6 @@ impl Overlay {
             Body::Part(file) => self.read_in_parts(call, &open, file, (offset, len)),
             Body::Stored(file) => read_stored(file, offset, len),
             Body::Text(text) => Ok(piece(text, offset, len).to_vec()),
-            Body::Listing(_) => Err(TreeError::IsDir.into()),
         }
     }
 

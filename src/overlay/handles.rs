@@ -5,14 +5,10 @@ use std::fs::File;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use super::hidden::Shown;
 use super::part::PartFile;
-use super::{DirItem, OverlayError, Result, Stat};
+use super::{OverlayError, Result, Stat};
 use crate::model::{Ino, Time};
 use crate::tree::Handle;
-
-/// The entries of a directory that `.drift` shows, as they were when it was opened.
-pub(super) type Listing = Vec<(DirItem, Shown)>;
 
 /// What is behind a handle.
 pub(super) enum Body {
@@ -24,8 +20,6 @@ pub(super) enum Body {
     Stored(File),
     /// A text made when it was opened.
     Text(Vec<u8>),
-    /// A directory that `.drift` shows.
-    Listing(Listing),
 }
 
 /// One open handle.
@@ -42,7 +36,7 @@ impl Open {
         match &self.body {
             Body::Live(file) => Ok(file),
             Body::Part(file) => file.live().ok_or(OverlayError::ReadOnly),
-            Body::Stored(_) | Body::Text(_) | Body::Listing(_) => Err(OverlayError::ReadOnly),
+            Body::Stored(_) | Body::Text(_) => Err(OverlayError::ReadOnly),
         }
     }
 }

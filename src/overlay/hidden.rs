@@ -1,6 +1,8 @@
 //! What `.drift` shows: the versions of a directory, read-only, and the list of conflicts.
 
-use super::handles::{Body, Listing};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::handles::Body;
 use super::{Call, DirItem, Opened, Overlay, OverlayError, Result, Stat};
 use crate::model::{Attrs, Bytes, Ino, Kind, Name, Xattrs};
 use crate::tree::TreeError;
@@ -17,6 +19,12 @@ pub(super) enum Shown {
     Version(Word, Thing),
 }
 
+/// The entries of a directory that `.drift` shows.
+pub(super) type Listing = Vec<(DirItem, Shown)>;
+
+/// So many of them are kept; above that all are forgotten and made again for whoever reads on.
+const LISTED: usize = 32;
+
 /// Why a version cannot be read.
 const NOT_KEPT: &str = "this version is known, but its contents are not kept here. If the server still has it, \
     `driftfs online --wait` and reading the file itself bring it.";
@@ -24,6 +32,10 @@ const NOT_KEPT: &str = "this version is known, but its contents are not kept her
 /// True for a node that `.drift` shows.
 pub(super) fn is_shown(ino: Ino) -> bool {
     ino.0 >= Ino::VIEWS
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Overlay {
@@ -130,8 +142,26 @@ impl Overlay {
         }
     }
 
-    /// Lists a shown directory as it is now. The listing stays with the handle: it holds still while it is read.
-    pub(super) fn opendir_shown(&self, ino: Ino) -> Result<u64> {
+    /// Lists a shown directory as it is now. The listing holds still until somebody begins to list the directory again.
+    pub(super) fn begin_listing_shown(&self, ino: Ino) -> Result<()> {
+        let items = Arc::new(self.list_shown(ino)?);
+        let mut listed = lock(&self.listed);
+        if listed.len() >= LISTED {
+            listed.clear();
+        }
+        listed.insert(ino, items);
+        Ok(())
+    }
+
+    /// The listing of a shown directory that somebody began.
+    pub(super) fn listing_shown(&self, ino: Ino) -> Result<Arc<Listing>> {
+        if let Some(listing) = lock(&self.listed).get(&ino) {
+            return Ok(Arc::clone(listing));
+        }
+        Ok(Arc::new(self.list_shown(ino)?))
+    }
+
+    fn list_shown(&self, ino: Ino) -> Result<Listing> {
         let names = match self.shown(ino)? {
             Shown::Drift(dir) => self.names_of_drift(dir),
             Shown::Conflicts(_) => return Err(TreeError::NotDir.into()),
@@ -155,7 +185,7 @@ impl Overlay {
                 items.push((item, shown));
             }
         }
-        Ok(self.open.add(ino, Body::Listing(items)))
+        Ok(items)
     }
 
     fn names_of_drift(&self, dir: Ino) -> Vec<(Name, Shown)> {
@@ -170,7 +200,7 @@ impl Overlay {
             .collect()
     }
 
-    /// As [`Overlay::readdir`], from the listing of a handle.
+    /// As [`Overlay::readdir`], from a listing.
     pub(super) fn readdir_shown(
         &self,
         (dir, listing): (Ino, &Listing),

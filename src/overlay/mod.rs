@@ -5,8 +5,9 @@
 //! [`Overlay::patiently`]) calls [`Overlay::satisfy`] and then the operation again. So nothing here waits for the
 //! server while it is half way through a change, and a wait can be given up at any moment.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::fetch::Fetch;
@@ -126,6 +127,8 @@ pub struct Overlay {
     told: Arc<told::Told>,
     whys: why::Whys,
     open: handles::Handles,
+    /// Listings of what `.drift` shows that somebody began to read.
+    listed: Mutex<HashMap<Ino, Arc<hidden::Listing>>>,
     /// Files may be opened in passthrough: set once the kernel agreed.
     passthrough: AtomicBool,
 }
@@ -162,6 +165,7 @@ impl Overlay {
             told,
             whys: why::Whys::default(),
             open: handles::Handles::default(),
+            listed: Mutex::default(),
             passthrough: AtomicBool::new(false),
         }
     }
@@ -183,12 +187,12 @@ impl Overlay {
         }
     }
 
-    /// The kernel dropped `count` references to a node.
-    pub fn forget(&self, ino: Ino, count: u64) {
+    /// The kernel dropped `count` references to a node; true when it has none left.
+    pub fn forget(&self, ino: Ino, count: u64) -> bool {
         if hidden::is_shown(ino) {
-            self.views.forget(ino, count);
+            self.views.forget(ino, count)
         } else {
-            self.tree.forget(ino, count);
+            self.tree.forget(ino, count)
         }
     }
 

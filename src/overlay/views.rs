@@ -69,19 +69,21 @@ impl<K: Clone + Eq + Hash> Views<K> {
             .map(|known| known.key.clone())
     }
 
-    /// Drops references; the last one takes the number with it.
-    pub(super) fn forget(&self, number: Ino, count: u64) {
+    /// Drops references; the last one takes the number with it (true).
+    pub(super) fn forget(&self, number: Ino, count: u64) -> bool {
         let mut guard = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let table = &mut *guard;
         let Some(known) = table.by_number.get_mut(&number.0) else {
-            return;
+            return true;
         };
         known.references = known.references.saturating_sub(count);
         if known.references == 0
             && let Some(known) = table.by_number.remove(&number.0)
         {
             table.by_key.remove(&known.key);
+            return true;
         }
+        false
     }
 }
 

@@ -141,9 +141,9 @@ pub fn spot(path: &Path) -> Spot {
     };
     match std::fs::metadata(path) {
         Ok(meta) if !meta.is_dir() => Spot::Other,
-        // A dead mount may still show the attributes the kernel remembers of its root.
-        Ok(_) => match std::fs::read_dir(path) {
-            Err(error) if dead(&error) => Spot::Dead,
+        // A dead mount still shows what the kernel remembers of it. How full it is, it never remembers.
+        Ok(_) => match nix::sys::statfs::statfs(path) {
+            Err(error) if dead(&error.into()) => Spot::Dead,
             _ => Spot::Dir,
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Spot::Missing,

@@ -385,20 +385,21 @@ impl Tree {
         *locked(&self.core.table.refs).entry(ino).or_default() += 1;
     }
 
-    /// The kernel forgot `count` of them.
-    pub fn forget(&self, ino: Ino, count: u64) {
+    /// The kernel forgot `count` of them; true when it knows the node no more.
+    pub fn forget(&self, ino: Ino, count: u64) -> bool {
         {
             let mut refs = locked(&self.core.table.refs);
             let Some(left) = refs.get_mut(&ino) else {
-                return;
+                return true;
             };
             *left = left.saturating_sub(count);
             if *left > 0 {
-                return;
+                return false;
             }
             refs.remove(&ino);
         }
         self.core.purge_if_nameless(ino);
+        true
     }
 
     /// Nodes with an open writable handle.
