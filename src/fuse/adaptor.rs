@@ -59,7 +59,7 @@ impl Adaptor {
 
     /// For a reply that the kernel may keep; made before anything is read for it.
     fn telling(&self) -> Telling {
-        Telling::new(&self.overlay, &self.listings)
+        Telling::new(&self.overlay)
     }
 
     /// Runs what never waits for the server.

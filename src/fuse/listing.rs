@@ -87,17 +87,12 @@ impl Listing {
     /// Answers with the entries of `dir` after `after`, without waiting for the server.
     pub(super) fn answer<R: Entries>(&self, call: Call, dir: Ino, after: u64, mut reply: R) {
         let _answering = self.overlay.answering();
-        let mut take = |item: &DirItem| {
-            if R::COUNTED && item.name.is_some() {
-                self.listings.renewed(&self.overlay, &item.stat);
-            }
-            !reply.put(&self.overlay, dir, item)
-        };
+        let mut take = |item: &DirItem| !reply.put(&self.overlay, dir, item);
         let call = given_up(call);
         let overlay = &self.overlay;
         match guarded(|| overlay.readdir(&call, dir, after, R::COUNTED, &mut take)) {
             Ok(()) => {
-                self.listings.given(dir);
+                self.listings.given(dir, overlay.fresh_for(dir));
                 reply.give();
             }
             Err(error) => reply.refuse(&error),

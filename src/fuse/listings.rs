@@ -1,29 +1,42 @@
 //! Directories of which the kernel may have a listing.
 //!
 //! Opening a directory is no request (`opendir` is answered ENOSYS once): the kernel lists from its own pages, and asks us for what it does not have.
-//! It looks at its pages anew only where a listing begins: they go when the directory's mtime is another, for which it asks
-//! when its time for the attributes is over. What that leaves open is closed here:
+//! It looks at its pages anew only where a listing begins, and drops them then when it knows of another mtime. What that leaves open is closed here:
 //!
 //! - A program that removes or adds names while it lists, and goes on from a remembered position, would be shown names that
 //!   are gone. So a directory's pages go before a change in it is answered.
-//! - Where nobody tells us of changes, a listing counts as long as what we know of the directory. So its pages go whenever the kernel is given
-//!   a new time for such a directory's attributes, and the next listing asks us.
+//! - Where nobody tells us of changes, a listing counts as long as our look at the directory did. So its pages go when that time is
+//!   over ([`Listings::due`]), and the next listing asks us.
 //! - News of a directory are news of its pages ([`Listings::widen`]).
+//!
+//! A reply to that very directory's own request is no place to drop its pages: the kernel would take the attributes in it
+//! for older than the dropping, and not keep them.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
 use fuser::{INodeNo, Notifier};
 
 use super::parked::lock;
-use crate::model::{Ino, Kind};
-use crate::overlay::{News, Overlay, Stat};
+use crate::model::Ino;
+use crate::overlay::{News, Overlay};
+
+/// Pages that are dropped are dropped once more after this time: a listing may be on its way into them.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What the kernel was given of one directory.
+#[derive(Clone, Copy)]
+struct Given {
+    until: Instant,
+    dropped: bool,
+}
 
 /// The directories, and who tells the kernel.
 #[derive(Default)]
 pub(super) struct Listings {
     notifier: OnceLock<Notifier>,
-    given: Mutex<HashSet<Ino>>,
+    given: Mutex<HashMap<Ino, Given>>,
 }
 
 impl Listings {
@@ -33,33 +46,54 @@ impl Listings {
         let _ = self.notifier.set(notifier);
     }
 
-    /// Some of a listing is about to be given to the kernel.
-    pub(super) fn given(&self, dir: Ino) {
-        lock(&self.given).insert(dir);
+    /// Some of a listing is about to be given to the kernel, and counts for this time.
+    pub(super) fn given(&self, dir: Ino, counts: Duration) {
+        let until = Instant::now() + counts;
+        let dropped = false;
+        lock(&self.given).insert(dir, Given { until, dropped });
     }
 
     /// Names in a directory changed: to be called before the kernel is answered. It holds that directory's lock meanwhile, which
     /// dropping pages does not need (dropping a name would), and which no listing in progress has: what was given is dropped.
     pub(super) fn changed(&self, dir: Ino) {
-        if lock(&self.given).remove(&dir) {
+        if lock(&self.given).remove(&dir).is_some() {
             self.drop_pages(dir);
         }
     }
 
-    /// Attributes are about to be given with a new time. It stays noted: a listing may be on its way into the kernel's pages.
-    pub(super) fn renewed(&self, overlay: &Overlay, stat: &Stat) {
-        if stat.attrs.kind == Kind::Dir
-            && lock(&self.given).contains(&stat.ino)
-            && !overlay.keeps_listing(stat.ino)
-        {
-            self.drop_pages(stat.ino);
-        }
+    /// News of listings whose time is over.
+    pub(super) fn due(&self, overlay: &Overlay) -> Vec<News> {
+        self.due_at(Instant::now(), |dir| {
+            overlay.keeps_listing(dir).then(|| overlay.fresh_for(dir))
+        })
+    }
+
+    /// The same; `goes_on` tells of those in which nothing happened unheard for how long they go on counting.
+    fn due_at(&self, now: Instant, goes_on: impl Fn(Ino) -> Option<Duration>) -> Vec<News> {
+        let mut over = Vec::new();
+        lock(&self.given).retain(|dir, given| {
+            if given.until > now {
+                return true;
+            }
+            if let Some(time) = goes_on(*dir).filter(|_| !given.dropped) {
+                given.until = now + time;
+                return true;
+            }
+            over.push(News::Node(*dir));
+            let first = !given.dropped;
+            *given = Given {
+                until: now + AGAIN,
+                dropped: true,
+            };
+            first
+        });
+        over
     }
 
     /// News of the attributes of such a directory become news of all of it.
     pub(super) fn widen(&self, news: News) -> News {
         match news {
-            News::Attributes(ino) if lock(&self.given).contains(&ino) => News::Node(ino),
+            News::Attributes(ino) if lock(&self.given).contains_key(&ino) => News::Node(ino),
             news => news,
         }
     }
@@ -67,7 +101,7 @@ impl Listings {
     /// The kernel gives back references; `forget` counts them and says whether it has none left.
     pub(super) fn forgotten(&self, ino: Ino, forget: impl FnOnce() -> bool) {
         let mut given = lock(&self.given);
-        if !given.contains(&ino) {
+        if !given.contains_key(&ino) {
             drop(given);
             forget();
         } else if forget() {
@@ -89,21 +123,41 @@ impl Listings {
 mod tests {
     use super::*;
 
+    const LONG: Duration = Duration::from_secs(3600);
+
     #[test]
     fn a_directory_counts_until_it_changes_or_the_kernel_forgets_it() {
         let listings = Listings::default();
         let counts = || matches!(listings.widen(News::Attributes(Ino(7))), News::Node(Ino(7)));
         assert!(!counts());
-        listings.given(Ino(7));
+        listings.given(Ino(7), LONG);
         assert!(counts());
         listings.changed(Ino(8));
         listings.forgotten(Ino(7), || false);
         assert!(counts());
         listings.forgotten(Ino(7), || true);
         assert!(!counts());
-        listings.given(Ino(7));
+        listings.given(Ino(7), LONG);
         listings.changed(Ino(7));
         assert!(!counts());
         assert!(matches!(listings.widen(News::Node(Ino(7))), News::Node(_)));
+    }
+
+    #[test]
+    fn what_nobody_tells_of_is_dropped_twice_when_its_time_is_over() {
+        let (listings, start) = (Listings::default(), Instant::now());
+        listings.given(Ino(7), LONG);
+        listings.given(Ino(8), LONG);
+        let later = |hours: u32| start + hours * LONG + Duration::from_secs(9);
+        let vouched = |dir: Ino| (dir == Ino(8)).then_some(LONG);
+        assert_eq!(listings.due_at(start, vouched), []);
+        assert_eq!(listings.due_at(later(1), vouched), [News::Node(Ino(7))]);
+        assert_eq!(listings.due_at(later(1), vouched), []);
+        assert_eq!(listings.due_at(later(2), vouched), [News::Node(Ino(7))]);
+        assert_eq!(listings.due_at(later(4), vouched), []);
+        assert_eq!(listings.due_at(later(6), |_| None), [News::Node(Ino(8))]);
+        // A new listing begins anew, whatever was dropped.
+        listings.given(Ino(8), LONG);
+        assert_eq!(listings.due_at(later(6), vouched), []);
     }
 }

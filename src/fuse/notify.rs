@@ -29,14 +29,15 @@ pub(super) fn run(
     let mut again: Vec<News> = Vec::new();
     let mut told_at = Instant::now();
     while !stop.load(Ordering::Acquire) {
-        let news = overlay.take_news(WAIT);
+        let mut news = overlay.take_news(WAIT);
         if !again.is_empty() && told_at.elapsed() >= AGAIN {
             tell_all(&mut teller, &std::mem::take(&mut again), stop);
         }
+        news = news.into_iter().map(|news| listings.widen(news)).collect();
+        tell_all(&mut teller, &listings.due(overlay), stop);
         if news.is_empty() {
             continue;
         }
-        let news: Vec<News> = news.into_iter().map(|news| listings.widen(news)).collect();
         tell_all(&mut teller, &news, stop);
         if again.is_empty() {
             told_at = Instant::now();

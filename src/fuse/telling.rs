@@ -6,7 +6,6 @@ use std::sync::Arc;
 use fuser::{ReplyAttr, ReplyCreate, ReplyEntry};
 
 use super::backing::Backings;
-use super::listings::Listings;
 use super::replies;
 use crate::model::{Ino, Name};
 use crate::overlay::{Asked, Opened, Overlay, OverlayError, Result, Stat, TreeError};
@@ -14,16 +13,14 @@ use crate::overlay::{Asked, Opened, Overlay, OverlayError, Result, Stat, TreeErr
 /// Gives one reply with the time it may be kept.
 pub(super) struct Telling {
     overlay: Arc<Overlay>,
-    listings: Arc<Listings>,
     asked: Asked,
 }
 
 impl Telling {
     /// To be made before anything is read for the reply.
-    pub(super) fn new(overlay: &Arc<Overlay>, listings: &Arc<Listings>) -> Telling {
+    pub(super) fn new(overlay: &Arc<Overlay>) -> Telling {
         Telling {
             overlay: Arc::clone(overlay),
-            listings: Arc::clone(listings),
             asked: overlay.asked(),
         }
     }
@@ -32,7 +29,6 @@ impl Telling {
     pub(super) fn entry(self, reply: ReplyEntry, dir: Ino, result: Result<Stat>) {
         match result {
             Ok(stat) => self.overlay.answer(self.asked, (dir, &stat), |keep| {
-                self.listings.renewed(&self.overlay, &stat);
                 replies::entry(reply, keep, &stat);
             }),
             Err(error) => replies::refused_entry(reply, &error),
@@ -61,7 +57,6 @@ impl Telling {
     pub(super) fn attributes(self, reply: ReplyAttr, result: Result<Stat>) {
         match result {
             Ok(stat) => self.overlay.answer_attributes(self.asked, &stat, |time| {
-                self.listings.renewed(&self.overlay, &stat);
                 replies::attr(reply, time, &stat);
             }),
             Err(error) => replies::refused_attr(reply, &error),

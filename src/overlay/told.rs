@@ -146,7 +146,7 @@ impl Overlay {
     ) -> T {
         let _gate = self.answering();
         let heard = self.told.heard_of(asked, &[stat.ino]);
-        let time = self.keep_for(stat.ino).min(self.at_most(stat));
+        let time = self.keep_for(stat.ino).min(self.while_open(stat));
         reply(if heard { Duration::ZERO } else { time })
     }
 
@@ -184,16 +184,7 @@ impl Overlay {
         }
         Keep {
             name,
-            attributes: time.min(self.at_most(stat)),
-        }
-    }
-
-    /// How long attributes count whatever the directory around is: those of a directory change with its own names.
-    fn at_most(&self, stat: &Stat) -> Duration {
-        if stat.attrs.kind == Kind::Dir && !is_shown(stat.ino) {
-            self.fresh_for(stat.ino)
-        } else {
-            self.while_open(stat)
+            attributes: time.min(self.while_open(stat)),
         }
     }
 
