@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::fetch::Fetch;
-use crate::link::Link;
+use crate::link::{Link, State};
 use crate::model::{Attrs, Ino, Name, Who};
 use crate::tree::{Seen, Tree};
 use crate::variants::{HIDDEN, Variants};
@@ -172,9 +172,28 @@ impl Overlay {
 
     /// How long an answer about `dir`, its names and what they name counts: before the server is looked at again, and
     /// before the kernel asks again.
+    /// In a directory that was made here somebody else changes something only by making one of that name too: it counts as
+    /// long as the nearest one around it that the server has.
     pub fn fresh_for(&self, dir: Ino) -> Duration {
-        let told = self.fetch.watched_for(dir);
-        told.unwrap_or_else(|| self.usual_time())
+        let mut at = dir;
+        while self.link.state() == State::Connected {
+            if let Some(told) = self.fetch.watched_for(at) {
+                return told;
+            }
+            match self.around_if_made_here(at) {
+                Some(around) => at = around,
+                None => break,
+            }
+        }
+        self.usual_time()
+    }
+
+    fn around_if_made_here(&self, dir: Ino) -> Option<Ino> {
+        let around = self.tree.meta().quick(|rows| {
+            let made_here = rows.node(dir)?.is_some_and(|node| node.bid.is_none());
+            if made_here { rows.home(dir) } else { Ok(None) }
+        });
+        around.ok()?
     }
 
     /// How long the kernel may keep the attributes of a node: as long as an answer about its directory counts.

@@ -221,6 +221,28 @@ fn contents_come_when_they_are_wanted_and_changes_below_are_seen() {
 }
 
 #[test]
+fn a_listing_counts_for_a_time_where_nobody_tells_of_changes() {
+    if !can_mount("kernel_door::listing") {
+        return;
+    }
+    let door = Door::open("mkdir d; echo a > d/a; touch -d '2020-01-01' d");
+    let shown = || door.run("ls d").out;
+    assert_eq!(shown(), "a\n");
+    // The directory's mtime stays what it was, so that the kernel does not see by itself that its listing is old.
+    let below = |script: &str| {
+        sh(script, &door.below.root);
+    };
+    below("touch d/b; touch -d '2020-01-01' d");
+    support::wait_for("a new name", || shown() == "a\nb\n");
+    below("touch d/c; touch -d '2020-01-01' d");
+    support::wait_for("another one", || shown() == "a\nb\nc\n");
+    // Offline nobody can change it: it is listed without a question, and what we do is seen.
+    door.offline();
+    let ran = door.run("ls d; touch d/d; ls d; rm d/b; ls d").out;
+    assert_eq!(ran, "a\nb\nc\na\nb\nc\nd\na\nc\nd\n");
+}
+
+#[test]
 fn a_plain_file_system() {
     if !can_mount("kernel_door::plain") {
         return;
