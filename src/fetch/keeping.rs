@@ -9,7 +9,7 @@ use super::bytes::{self, local, row, wanted};
 use super::partial::{PIECE, Part, Partial};
 use super::ranges::Ranges;
 use super::{FetchError, Inner, filling, lock, pace};
-use crate::meta::{BaseNode, MetaError, Partial as Stored};
+use crate::meta::{BaseNode, MetaError, Node, Partial as Stored};
 use crate::model::{Bytes, Ino, Kind};
 
 /// Gets enough of a file to open it: all of a small one, or of one that comes in a moment; else its first piece.
@@ -154,8 +154,10 @@ fn try_save(inner: &Inner, partial: &Partial) -> Result<(), FetchError> {
 
 /// Lets go of a file that nobody has open any more. True when nobody had.
 pub(super) fn leave(inner: &Inner, partial: &Partial) -> bool {
-    let here = row(inner, partial.ino).map(|node| node.bytes == Bytes::Here);
-    // Parts of a file that was emptied here, was never at rest, or is gone serve nobody.
+    let over = |node: Node| node.bytes == Bytes::Here || node.nlink == 0;
+    let here = row(inner, partial.ino).map(over);
+    // Parts of a file that was emptied here, was never at rest, or is gone (its row may be there until the kernel forgets it)
+    // serve nobody.
     let useless = partial.inside().is_unstable() || !matches!(here, Ok(false));
     inner.partials.leave(partial, || {
         if useless && let Err(error) = drop_parts(inner, partial.ino) {
