@@ -16,7 +16,7 @@ use super::flush::Unflushed;
 use super::redo::{Redo, RedoFiles, Step};
 use super::rows::{Db, Node, Rows};
 use super::settle::{Back, Unsettled, run};
-use super::setup::{configure, open_log, prepare};
+use super::setup::{configure, keep_plans, open_log, prepare};
 use super::txn::State;
 use super::write::{Front, not_inside};
 use crate::model::Ino;
@@ -233,6 +233,7 @@ impl Meta {
     fn open_reader(&self) -> Result<Connection, MetaError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(&self.file, flags).map_err(sql("open its file"))?;
+        keep_plans(&db)?;
         db.set_prepared_statement_cache_capacity(64);
         // What is asked for often is kept as rows.
         db.execute_batch("PRAGMA cache_size = -1024")

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
 use super::codec::sql;
 use super::open::{BUSY, MetaError, io};
@@ -16,6 +17,7 @@ const LOG: i64 = 16 << 20;
 pub(super) fn configure(db: &Connection) -> Result<(), MetaError> {
     let what = "be set up";
     db.busy_timeout(BUSY).map_err(sql(what))?;
+    keep_plans(db)?;
     db.set_prepared_statement_cache_capacity(128);
     // Counts only for a new file: a transaction touches a few rows on each of many pages, and writes whole pages.
     db.execute_batch("PRAGMA page_size = 2048")
@@ -38,6 +40,13 @@ pub(super) fn configure(db: &Connection) -> Result<(), MetaError> {
         LOG / page.max(512)
     ))
     .map_err(sql(what))
+}
+
+/// Statements are planned once. Otherwise SQLite plans one anew for each value it is given, where an index over some rows only
+/// might serve another value better.
+pub(super) fn keep_plans(db: &Connection) -> Result<(), MetaError> {
+    let set = db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true);
+    set.map(drop).map_err(sql("be set up"))
 }
 
 /// Checks who wrote the file, and makes the tables in an empty one.
