@@ -1,5 +1,6 @@
 //! The words every room uses. No files, no clock, no database.
 
+mod few;
 mod ids;
 mod name;
 mod node;
@@ -10,6 +11,7 @@ mod three;
 mod trouble;
 mod who;
 
+pub use few::Few;
 pub use ids::{Bid, ConflictId, Cookie, Epoch, Ino, IntentId, ObjectId, TxnId};
 pub use name::{Name, NameError, RelPath};
 pub use node::{Attrs, Bytes, Dirty, Kind, LiveStat, Time, Xattrs};

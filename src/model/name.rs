@@ -3,13 +3,14 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 /// The name of one directory entry: 1 to 255 bytes, no `/`, no NUL, not `.` or `..`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Vec<u8>", into = "Vec<u8>")]
-pub struct Name(Box<[u8]>);
+pub struct Name(Arc<[u8]>);
 
 /// Why bytes are no [`Name`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,7 +75,7 @@ impl TryFrom<&str> for Name {
 
 impl From<Name> for Vec<u8> {
     fn from(name: Name) -> Vec<u8> {
-        name.0.into_vec()
+        name.0.to_vec()
     }
 }
 

@@ -11,7 +11,7 @@ use super::trees::{BaseTree, Heard, LiveTree, ServerTree, Sid};
 use super::universe::{Key, LeftOut, Object, Place, Server, Token, Universe, Version};
 use super::width::each;
 use crate::meta::{BaseNode, Node};
-use crate::model::{Bid, Bytes, Dirty, Ino, Kind, ObjectId, Xattrs};
+use crate::model::{Bid, Bytes, Dirty, Few, Ino, Kind, ObjectId, Xattrs};
 use crate::tree::Tree;
 
 /// The three trees with what is one in them.
@@ -267,7 +267,7 @@ impl Joined<'_> {
             None => None,
         };
         let places = met.places.iter();
-        let mut places: BTreeSet<Place> = places
+        let mut places: Few<Place> = places
             .filter_map(|(dir, name)| keys.at_server(*dir, name))
             .collect();
         if let Some(bid) = ids
@@ -287,19 +287,19 @@ impl Joined<'_> {
     }
 
     /// Takes the names in searched directories out of a version that has others.
-    fn set_further_apart(&self, ids: &Ids, keys: &Keys, server: &mut Server) -> BTreeSet<Place> {
+    fn set_further_apart(&self, ids: &Ids, keys: &Keys, server: &mut Server) -> Few<Place> {
         let (Some(sid), Server::Present(version)) = (ids.sid, server) else {
-            return BTreeSet::new();
+            return Few::new();
         };
         let met = self.server.get(sid).places.iter();
         let searched = met.filter(|(dir, _)| self.server.searched.contains(dir));
-        let further: BTreeSet<Place> = searched
+        let further: Few<Place> = searched
             .filter_map(|(dir, name)| keys.at_server(*dir, name))
             .collect();
-        if version.places.is_subset(&further) {
-            return BTreeSet::new();
+        if (&version.places - &further).is_empty() {
+            return Few::new();
         }
-        version.places.retain(|place| !further.contains(place));
+        version.places = &version.places - &further;
         further
     }
 

@@ -1,18 +1,18 @@
 //! What the server has elsewhere than base when a round is over, because both sides disagree about its place: reads of
 //! what lies in it go there.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use super::job::Job;
 use super::trouble::Stop;
 use super::universe::{Key, Place};
 use crate::fetch::Seat;
-use crate::model::{Bid, Name};
+use crate::model::{Bid, Few, Name};
 
 impl Job<'_> {
     /// Tells where these are. To be called after a round that looked at everything.
     pub fn tell_displaced(&self) -> Result<(), Stop> {
-        let moved: Vec<(Bid, &BTreeSet<Place>)> = (1..self.universe.objects.len())
+        let moved: Vec<(Bid, &Few<Place>)> = (1..self.universe.objects.len())
             .map(Key)
             .filter_map(|key| {
                 let now = self.world.get(key);
@@ -39,7 +39,7 @@ impl Job<'_> {
     }
 
     /// The server's place of an object; `None` when base's is one of them.
-    fn seat(&self, base: &(Bid, Name), places: &BTreeSet<Place>) -> Option<Seat> {
+    fn seat(&self, base: &(Bid, Name), places: &Few<Place>) -> Option<Seat> {
         let known = |place: &Place| {
             let dir = self.world.get(place.parent).bid?;
             Some((dir, place.name.clone()))

@@ -1,13 +1,11 @@
 //! The steps of each object, from what it is to what is wanted, in no order yet.
 
-use std::collections::BTreeSet;
-
 use super::decide::{Content, Fate, Verdict};
 use super::places::Wanted;
 use super::steps::{Action, Side};
 use super::universe::{Key, Place};
 use crate::lower::SetAttrs;
-use crate::model::Kind;
+use crate::model::{Few, Kind};
 
 /// One step without order.
 #[derive(Clone, Debug)]
@@ -79,12 +77,12 @@ impl One<'_, '_> {
         self.out.push(Draft::new(self.key, side, action, self.rule));
     }
 
-    fn now(&self, tree: Side) -> Option<BTreeSet<Place>> {
+    fn now(&self, tree: Side) -> Option<Few<Place>> {
         self.wanted.u.now(tree, self.key).cloned()
     }
 
     /// It shall be on both sides, at `places`.
-    fn both(&mut self, places: &BTreeSet<Place>) {
+    fn both(&mut self, places: &Few<Place>) {
         match (self.now(Side::Client), self.now(Side::Server)) {
             (Some(client), Some(server)) => {
                 self.agreed(places, &client, &server);
@@ -98,21 +96,17 @@ impl One<'_, '_> {
     }
 
     /// What both sides did alike goes to base alone.
-    fn agreed(
-        &mut self,
-        places: &BTreeSet<Place>,
-        client: &BTreeSet<Place>,
-        server: &BTreeSet<Place>,
-    ) {
-        let mut same: BTreeSet<Place> = client & server;
+    fn agreed(&mut self, places: &Few<Place>, client: &Few<Place>, server: &Few<Place>) {
+        let same: Few<Place> = client & server;
         match self.now(Side::Base) {
             Some(base) => {
-                let kept: BTreeSet<Place> = &base & &(client | server);
-                same = &kept | &(&same & places);
+                let kept: Few<Place> = &base & &(client | server);
+                let same = &kept | &(&same & places);
                 self.rename(Side::Base, &base, &same);
             }
             None => {
-                if let Some(first) = same.pop_first() {
+                let mut same = same.into_iter();
+                if let Some(first) = same.next() {
                     self.push(Side::Base, Action::Make(first));
                 }
                 for more in same {
@@ -123,7 +117,7 @@ impl One<'_, '_> {
     }
 
     /// From some names to others: as renames as far as they go.
-    fn rename(&mut self, side: Side, now: &BTreeSet<Place>, then: &BTreeSet<Place>) {
+    fn rename(&mut self, side: Side, now: &Few<Place>, then: &Few<Place>) {
         let mut old: Vec<Place> = (now - then).into_iter().collect();
         for to in then - now {
             match old.pop() {
@@ -137,7 +131,7 @@ impl One<'_, '_> {
     }
 
     /// One side gets what the other has. Base forgets the names it had for it.
-    fn make(&mut self, side: Side, places: &BTreeSet<Place>) {
+    fn make(&mut self, side: Side, places: &Few<Place>) {
         let mut places = places.iter();
         let Some(first) = places.next() else { return };
         self.push(side, Action::Make(first.clone()));
@@ -175,10 +169,11 @@ impl One<'_, '_> {
         let living = [Side::Client, Side::Server, Side::Base]
             .into_iter()
             .find_map(|side| Some((side, self.now(side)?)));
-        let Some((side, mut places)) = living else {
+        let Some((side, places)) = living else {
             return;
         };
-        let Some(last) = places.pop_first() else {
+        let mut places = places.into_iter();
+        let Some(last) = places.next() else {
             return;
         };
         for place in places {

@@ -6,7 +6,7 @@ use super::job::Job;
 use super::putting::Ready;
 use super::trouble::Stop;
 use super::universe::{Key, Place};
-use crate::model::{Bid, Observed, RelPath};
+use crate::model::{Bid, Few, Observed, RelPath};
 
 impl Job<'_> {
     /// Another name instead of one. Between taking and publishing the object has no name on the server: the intention
@@ -97,7 +97,7 @@ impl Job<'_> {
         let push = self.renaming(key, path, What::Remove { expect })?;
         Ok(ready(push, move |job, _, _| {
             let standing = job.world.get_mut(key);
-            standing.server.clear();
+            standing.server = Few::new();
             standing.stamp = None;
             standing.bid = None;
             job.renamed(key, &[place]);

@@ -1,10 +1,10 @@
 //! The three trees as they were read for one scan: base and live from the database, the server's as far as it was listed.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use super::hashing::{Map, Quick};
 use crate::meta::{BaseNode, MetaError, Node, Rows};
-use crate::model::{Bid, Cookie, Ino, Kind, Listed, Mask, Name, Observed, RelPath, Stamp};
+use crate::model::{Bid, Cookie, Few, Ino, Kind, Listed, Mask, Name, Observed, RelPath, Stamp};
 
 /// More names than a directory can have here.
 const ALL: usize = u32::MAX as usize;
@@ -13,7 +13,7 @@ const ALL: usize = u32::MAX as usize;
 #[derive(Default)]
 pub(super) struct BaseTree {
     pub(super) nodes: Map<Bid, BaseNode>,
-    pub(super) places: Map<Bid, BTreeSet<(Bid, Name)>>,
+    pub(super) places: Map<Bid, Few<(Bid, Name)>>,
     pub(super) children: Map<Bid, BTreeMap<Name, Bid>>,
     by_lower: Map<u64, Vec<Bid>>,
 }
@@ -22,10 +22,10 @@ pub(super) struct BaseTree {
 #[derive(Default)]
 pub(super) struct LiveTree {
     pub(super) nodes: Map<Ino, Node>,
-    pub(super) places: Map<Ino, BTreeSet<(Ino, Name)>>,
+    pub(super) places: Map<Ino, Few<(Ino, Name)>>,
     pub(super) children: Map<Ino, BTreeMap<Name, Ino>>,
     /// Nodes with a name by the base object they descend from, lowest number first.
-    pub(super) of_base: Map<Bid, BTreeSet<Ino>>,
+    pub(super) of_base: Map<Bid, Few<Ino>>,
 }
 
 impl BaseTree {
@@ -164,7 +164,8 @@ fn walk_down<'a, T: Copy + Eq + std::hash::Hash + 'a>(
     children: impl Fn(T) -> Option<&'a BTreeMap<Name, T>>,
 ) -> Vec<T> {
     let mut order = vec![root];
-    let mut seen = HashSet::from([root]);
+    let mut seen: HashSet<T, Quick> = HashSet::default();
+    seen.insert(root);
     let mut at = 0;
     while at < order.len() {
         for child in children(order[at]).into_iter().flat_map(BTreeMap::values) {
@@ -193,7 +194,7 @@ pub(super) struct Met {
     /// The base object a directory on the way is taken to be.
     pub(super) taken_for: Option<Bid>,
     /// Names under which it was met.
-    pub(super) places: BTreeSet<(Sid, Name)>,
+    pub(super) places: Few<(Sid, Name)>,
     /// Where it was met first.
     pub(super) path: RelPath,
 }
@@ -228,7 +229,7 @@ impl ServerTree {
         let root = Met {
             seen: None,
             taken_for: Some(Bid::ROOT),
-            places: BTreeSet::new(),
+            places: Few::new(),
             path: RelPath::root(),
         };
         ServerTree {
@@ -293,7 +294,7 @@ impl ServerTree {
         self.objects.push(Met {
             seen,
             taken_for: bid,
-            places: BTreeSet::new(),
+            places: Few::new(),
             path: self.get(dir).path.join(name),
         });
         sid

@@ -1,8 +1,6 @@
 //! The three trees side by side, by identity: what the planner is given. Plain values.
 
-use std::collections::BTreeSet;
-
-use crate::model::{Attrs, Bid, ConflictId, Ino, Name, Stamp, Xattrs};
+use crate::model::{Attrs, Bid, ConflictId, Few, Ino, Name, Stamp, Xattrs};
 
 /// Index of an object in a [`Universe`]; the root is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,7 +29,7 @@ pub struct Token(pub u64);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version {
     /// Its names there; more than one for hard links. Empty only for the root.
-    pub places: BTreeSet<Place>,
+    pub places: Few<Place>,
     /// Attributes (`size`, `ctime` and `atime` do not count in comparisons).
     pub attrs: Attrs,
     /// Target of a symlink.
@@ -86,7 +84,7 @@ pub struct Object {
     pub server: Server,
     /// More names there, in directories that are not listed here and were met by searching for something else. Nothing
     /// is planned for them, as nothing would be without that search; a replacement on the lower takes them along.
-    pub further: BTreeSet<Place>,
+    pub further: Few<Place>,
     /// Fingerprint of what the lower has now.
     pub stamp: Option<Stamp>,
     /// A rule keeps it on this host: nothing is decided about it.

@@ -1,10 +1,8 @@
 //! Where every object of a universe is by now: what the steps of this run have changed since the scan.
 
-use std::collections::BTreeSet;
-
 use super::trouble::Stop;
 use super::universe::{Key, Place, Server, Universe};
-use crate::model::{Bid, Ino, Kind, RelPath, Stamp};
+use crate::model::{Bid, Few, Ino, Kind, RelPath, Stamp};
 
 /// Longest chain of directories that is followed; more can only be a loop.
 const DEEPEST: usize = 10_000;
@@ -17,7 +15,7 @@ pub struct Standing {
     /// Its base object.
     pub bid: Option<Bid>,
     /// Its names on the server.
-    pub server: BTreeSet<Place>,
+    pub server: Few<Place>,
     /// Its fingerprint there.
     pub stamp: Option<Stamp>,
     /// True while base and server have the same bytes (or target, or device number) and extended attributes: then `stamp`

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use driftfs::lower::SetAttrs;
-use driftfs::model::{Attrs, Bid, ConflictId, Ino, Kind, Name, Time};
+use driftfs::model::{Attrs, Bid, ConflictId, Few, Ino, Kind, Name, Time};
 use driftfs::reintegrate::universe::{Key, Object, Place, Server, Token, Universe, Version};
 
 use super::{At, Id, Node, ROOT, Tree, World};
@@ -50,7 +50,7 @@ impl World {
             client: version(&self.client),
             server: version(&self.server).map_or(Server::Absent, Server::Present),
             stamp: None,
-            further: BTreeSet::new(),
+            further: Few::new(),
             stays: false,
             busy: false,
             standing: standing.then_some(ConflictId(id)),

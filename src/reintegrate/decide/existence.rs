@@ -1,9 +1,7 @@
 //! Is it there, and where? A total match over what the three trees have of an object.
 
-use std::collections::BTreeSet;
-
 use super::{Content, Fate, Fields, Verdict, Why, attributes, content, edited, fields, names};
-use crate::model::{ConflictKind, Kind};
+use crate::model::{ConflictKind, Few, Kind};
 use crate::reintegrate::universe::{Object, Place, Server, Version};
 
 /// Decides about an object other than the root.
@@ -83,9 +81,9 @@ fn both_made(client: &Version, server: &Version) -> Verdict {
     if client.attrs.kind != server.attrs.kind || content::of(client) != content::of(server) {
         return different();
     }
-    let empty = BTreeSet::new();
+    let empty = Few::new();
     let places = names::merge(&empty, &client.places, &server.places);
-    let single = |places: &BTreeSet<Place>| client.attrs.kind != Kind::Dir || places.len() == 1;
+    let single = |places: &Few<Place>| client.attrs.kind != Kind::Dir || places.len() == 1;
     match (places.filter(single), attributes::adopt(client, server)) {
         (Some(places), Some(fields)) => Verdict {
             fields,

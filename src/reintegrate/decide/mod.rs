@@ -7,11 +7,9 @@ mod content;
 mod existence;
 mod names;
 
-use std::collections::BTreeSet;
-
 use super::universe::{Key, Object, Place, Server, Universe, Version};
 use crate::lower::SetAttrs;
-use crate::model::ConflictKind;
+use crate::model::{ConflictKind, Few};
 
 pub(super) use attributes::stays_local;
 
@@ -19,7 +17,7 @@ pub(super) use attributes::stays_local;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     /// On both sides, under these names.
-    Both(BTreeSet<Place>),
+    Both(Few<Place>),
     /// On neither side.
     Gone,
     /// Each side and base keep what they have of it.
@@ -145,7 +143,7 @@ pub(super) fn decide(u: &Universe) -> Vec<Verdict> {
 
 /// The root is everywhere and has no name; its attributes merge like any other's.
 fn root(object: &Object) -> Verdict {
-    let mut verdict = Verdict::by("", Fate::Both(BTreeSet::new()));
+    let mut verdict = Verdict::by("", Fate::Both(Few::new()));
     if let (Some(base), Some(client), Some(server)) =
         (&object.base, &object.client, object.server_version())
     {

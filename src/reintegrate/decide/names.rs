@@ -1,12 +1,10 @@
 //! The names of an object both sides have: a set, merged name by name; a single name is renamed or not.
 
-use std::collections::BTreeSet;
-
-use crate::model::Three;
+use crate::model::{Few, Three};
 use crate::reintegrate::universe::Place;
 
 /// A set of names.
-type Places = BTreeSet<Place>;
+type Places = Few<Place>;
 
 /// The names both sides shall have; `None` when both gave the only name a different new one, or took away each other's.
 pub(super) fn merge(base: &Places, client: &Places, server: &Places) -> Option<Places> {
@@ -21,10 +19,9 @@ pub(super) fn merge(base: &Places, client: &Places, server: &Places) -> Option<P
     if [base, client, server].iter().all(|set| set.len() <= 1) && !base.is_empty() {
         return None;
     }
-    let in_both = client.intersection(server);
-    let added = client.symmetric_difference(server);
-    let added = added.filter(|place| !base.contains(*place));
-    let merged: Places = in_both.chain(added).cloned().collect();
+    let in_both = client & server;
+    let added = &(&(client - server) | &(server - client)) - base;
+    let merged = &in_both | &added;
     (!merged.is_empty()).then_some(merged)
 }
 

@@ -4,7 +4,7 @@
 //! only ever goes from *gone* to *both* (a directory that must come back) to *apart* (left as each side has it), so
 //! this ends. Base is checked like the other two: a name held there by a conflict is not free.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 mod cycles;
 mod directories;
@@ -13,7 +13,7 @@ mod names;
 use super::decide::{Fate, Fields, Verdict, Why};
 use super::steps::Side;
 use super::universe::{Key, Place, Universe, Version};
-use crate::model::{ConflictKind, Kind};
+use crate::model::{ConflictKind, Few, Kind};
 
 /// All three trees.
 pub(super) const TREES: [Side; 3] = [Side::Client, Side::Server, Side::Base];
@@ -38,7 +38,7 @@ impl Universe {
     }
 
     /// The names one tree has for an object now.
-    pub(super) fn now(&self, tree: Side, key: Key) -> Option<&BTreeSet<Place>> {
+    pub(super) fn now(&self, tree: Side, key: Key) -> Option<&Few<Place>> {
         self.version(tree, key).map(|version| &version.places)
     }
 
@@ -73,7 +73,7 @@ impl Wanted<'_> {
     }
 
     /// The names of an object in a tree once the plan is done; `None`: it is not there.
-    pub fn then(&self, tree: Side, key: Key) -> Option<&BTreeSet<Place>> {
+    pub fn then(&self, tree: Side, key: Key) -> Option<&Few<Place>> {
         match &self.of(key).fate {
             Fate::Both(places) => Some(places),
             Fate::Gone => None,
