@@ -18,6 +18,9 @@ const LISTS: [&[u8]; 2] = [b"system.posix_acl_access", b"system.posix_acl_defaul
 /// taken without a word, and not kept.
 const LISTS_OF_XFS: &[u8] = b"trusted.SGI_ACL_";
 
+/// What SELinux keeps of a file.
+const LABEL: &[u8] = b"security.selinux";
+
 impl Overlay {
     /// The value of an extended attribute.
     pub fn getxattr(&self, ino: Ino, name: &[u8]) -> Result<Vec<u8>> {
@@ -35,7 +38,13 @@ impl Overlay {
             return Err(OverlayError::Unsupported("attributes of this name"));
         }
         let value = self.xattrs_of(ino)?.remove(name);
-        Ok(value.ok_or(TreeError::NoAttribute)?)
+        match value {
+            Some(value) => Ok(value),
+            // Where SELinux is on, the kernel answers by itself. Elsewhere this is what network file systems say, and `ls -l`
+            // does not ask again for each file.
+            None if name == LABEL => Err(OverlayError::Unsupported("security labels")),
+            None => Err(TreeError::NoAttribute.into()),
+        }
     }
 
     /// The names of the extended attributes, each ended by NUL.

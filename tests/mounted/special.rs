@@ -70,3 +70,19 @@ fn an_attribute_each_side_is_merged_and_the_same_one_is_a_conflict() {
         assert_eq!(told, "700 5 6\n12");
     }
 }
+
+#[test]
+fn a_missing_security_label_is_not_supported_and_one_that_is_set_is_shown() {
+    if !can_mount("special::label") {
+        return;
+    }
+    if std::path::Path::new("/sys/fs/selinux/enforce").exists() {
+        return crate::support::skip("special::label", "SELinux is on and answers by itself");
+    }
+    let rig = Rig::mounted(|lower| crate::support::write(lower.join("f"), "x"), &[]);
+    let told = sh(
+        "python3 - <<'END'\nimport errno, os\nfor name in ('security.selinux', 'user.none'):\n    try: os.getxattr('f', name)\n    except OSError as e: print(errno.errorcode[e.errno])\nos.setxattr('f', 'security.selinux', b'label')\nprint(os.getxattr('f', 'security.selinux').decode(), os.listxattr('f'))\nEND",
+        &rig.mnt,
+    );
+    assert_eq!(told, "ENOTSUP\nENODATA\nlabel ['security.selinux']\n");
+}
