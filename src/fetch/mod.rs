@@ -127,7 +127,7 @@ impl Fetch {
 
     /// Makes sure that a directory is listed here.
     pub fn names(&self, dir: Ino, deadline: Instant) -> Result<(), FetchError> {
-        names::fetch(&self.inner, dir, deadline)
+        names::fetch(&self.inner, dir, names::For::Use, deadline)
     }
 
     /// Makes sure that the bytes of a file are here.

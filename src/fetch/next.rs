@@ -77,7 +77,7 @@ pub(super) fn choose(inner: &Arc<Inner>, turn: &Turn) -> Result<Option<Next>, Fe
             Some(next) => (dir, after) = (next, Cookie(0)),
             None => return Ok(None),
         }
-        names::fetch(inner, dir, Instant::now() + PATIENCE)?;
+        names::fetch(inner, dir, names::For::Later, Instant::now() + PATIENCE)?;
     }
     Ok(None)
 }

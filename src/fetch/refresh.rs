@@ -34,7 +34,7 @@ impl Looked {
         at.is_some_and(|at| at.elapsed() < fresh_for)
     }
 
-    fn note(&self, dir: Ino, at: Instant, fresh_for: Duration) {
+    pub(super) fn note(&self, dir: Ino, at: Instant, fresh_for: Duration) {
         let mut looked = lock(&self.at);
         if looked.len() >= MANY {
             looked.retain(|_, at| at.elapsed() < fresh_for);

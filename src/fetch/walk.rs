@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::names::For;
 use super::{FetchError, Inner, names};
 use crate::model::{Cookie, Ino};
 
@@ -59,7 +60,7 @@ pub(super) fn walk(inner: &Arc<Inner>, budget: usize, go_on: &dyn Fn() -> bool) 
 
 /// Lists one directory; false when the server is not reachable.
 fn one(inner: &Arc<Inner>, dir: Ino, walked: &mut Walked, refused: &mut HashSet<Ino>) -> bool {
-    match names::fetch(inner, dir, Instant::now() + PATIENCE) {
+    match names::fetch(inner, dir, For::Later, Instant::now() + PATIENCE) {
         Ok(()) => {
             walked.dirs += 1;
             walked.names += count(inner, dir);

@@ -179,3 +179,30 @@ fn an_unknown_file_system_is_not_watched() {
     rig.umount().ok();
     sh("umount lower", &rig.root);
 }
+
+#[test]
+fn what_changes_right_after_a_directory_was_first_listed_is_seen() {
+    if !can_mount("watched::first") {
+        return;
+    }
+    let rig = Rig::mounted(fill, &["--push", "manual"]);
+    warm(&rig, 3);
+    for n in 0..10 {
+        let (here, below) = (
+            rig.mnt.join(format!("n{n}")),
+            rig.lower.join(format!("n{n}")),
+        );
+        sh(
+            &format!("mkdir n{n}.new; echo first > n{n}.new/f; mv n{n}.new n{n}"),
+            &rig.lower,
+        );
+        soon("the directory", || here.join("f").exists());
+        // Whoever looked may keep it for long by now.
+        write(below.join("f"), "second\n");
+        write(below.join("g"), "more\n");
+        soon("new bytes", || read(here.join("f")) == "second\n");
+        soon("a new name", || here.join("g").exists());
+        fs::remove_dir_all(&below).unwrap();
+        soon("the end of it", || !here.exists());
+    }
+}
