@@ -48,6 +48,7 @@ pub(super) enum Output {
 
 /// Starts everything; the mount answers when this returns.
 pub(super) fn start(mounting: &Mounting, output: Output) -> Result<Running, StartError> {
+    sys::share_memory();
     let signals = sys::hold_end_signals().map_err(|error| failed("signals", error))?;
     let options = options::parse(&mounting.options, sys::is_root()).map_err(StartError::Usage)?;
     let place = find_place(mounting)?;
