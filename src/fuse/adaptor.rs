@@ -157,6 +157,7 @@ impl Filesystem for Adaptor {
     }
 
     fn getattr(&self, request: &Request, ino: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
+        self.listings.asked(Ino(ino.0));
         let telling = self.telling();
         self.waits.run(
             call(request),

@@ -9,7 +9,7 @@
 //!   over ([`Listings::due`]), and the next listing asks us.
 //! - News of a directory are news of its pages ([`Listings::widen`]).
 //!
-//! A reply to that very directory's own request is no place to drop its pages: the kernel would take the attributes in it
+//! A reply to that very directory's own request is otherwise no place to drop its pages: the kernel would take the attributes in it
 //! for older than the dropping, and not keep them.
 
 use std::collections::HashMap;
@@ -58,6 +58,14 @@ impl Listings {
     pub(super) fn changed(&self, dir: Ino) {
         if lock(&self.given).remove(&dir).is_some() {
             self.drop_pages(dir);
+        }
+    }
+
+    /// Attributes are asked for, as before a listing from the kernel's pages. Nobody tells of changes in what `.drift` shows, so
+    /// those go each time. (The reply's attributes are not kept then; they never are.)
+    pub(super) fn asked(&self, ino: Ino) {
+        if ino.0 >= Ino::VIEWS && lock(&self.given).contains_key(&ino) {
+            self.drop_pages(ino);
         }
     }
 

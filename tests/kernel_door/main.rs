@@ -240,6 +240,9 @@ fn a_listing_counts_for_a_time_where_nobody_tells_of_changes() {
     door.offline();
     let ran = door.run("ls d; touch d/d; ls d; rm d/b; ls d").out;
     assert_eq!(ran, "a\nb\nc\na\nb\nc\nd\na\nc\nd\n");
+    // What `.drift` shows is as it is now each time, whatever the directory's mtime says.
+    let ran = door.run("touch -d 2020-01-01 d; ls d/.drift/client; touch d/e; touch -d 2020-01-01 d; ls d/.drift/client");
+    assert_eq!(ran.out, "a\nc\nd\na\nc\nd\ne\n");
 }
 
 #[test]
