@@ -12,7 +12,7 @@ use fuser::{BackgroundSession, Config, MountOption, Session, SessionACL};
 use super::adaptor::Adaptor;
 use super::listings::Listings;
 use super::notify;
-use super::teller::Teller;
+use super::teller;
 use super::waits::Waits;
 use crate::overlay::Overlay;
 use crate::sys;
@@ -61,8 +61,9 @@ pub fn mount(options: &MountOptions, overlay: Arc<Overlay>) -> io::Result<Mounte
         Arc::clone(&listings),
         options.passthrough,
     );
+    let teller = teller::Started::new(&options.program)?;
     let session = Session::new(adaptor, &options.mountpoint, &config(options))?;
-    let teller = Teller::start(&session, &options.program)?;
+    let teller = teller.attach(&session)?;
     let session = ManuallyDrop::new(session.spawn()?);
     listings.tell_by(session.notifier());
     let stop = Arc::new(AtomicBool::new(false));

@@ -144,3 +144,23 @@ fn a_mount_over_its_own_lower_works() {
     rig.umount().ok();
     assert_eq!(read(rig.lower.join("g")), "new\n");
 }
+
+#[test]
+fn the_program_may_lie_under_its_own_mount() {
+    if !can_mount("restarts::own_program") {
+        return;
+    }
+    let rig = Rig::new();
+    let program = rig.lower.join("driftfs");
+    std::fs::copy(crate::support::driftfs().get_program(), &program).unwrap();
+    let over = |args: &[&str]| {
+        let mut command = std::process::Command::new(&program);
+        crate::support::run_limited(command.args(args), std::time::Duration::from_secs(60))
+    };
+    let (lower, state) = (rig.lower.to_str().unwrap(), rig.state.to_str().unwrap());
+    over(&["mount", lower, lower, "--state", state]).ok();
+    write(rig.lower.join("f"), "over\n");
+    over(&["-m", lower, "online", "--wait"]).ok();
+    over(&["umount", lower]).ok();
+    assert_eq!(read(rig.lower.join("f")), "over\n");
+}

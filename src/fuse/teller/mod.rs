@@ -23,10 +23,16 @@ use crate::sys::{self, Channel, Process};
 
 /// The daemon's end.
 pub(super) struct Teller {
+    program: PathBuf,
     /// What further processes get their device from.
     device: File,
-    program: PathBuf,
     running: Option<Running>,
+}
+
+/// A process without a mount yet.
+pub(super) struct Started {
+    program: PathBuf,
+    running: Running,
 }
 
 struct Running {
@@ -34,25 +40,39 @@ struct Running {
     process: Process,
 }
 
-impl Teller {
-    /// Starts the process (`program` is this one) for the mount that `device` belongs to.
-    pub(super) fn start(device: impl AsFd, program: &Path) -> io::Result<Teller> {
-        let device = sys::clone_fuse_device(device)?;
-        let running = Some(Running::start(&device, program)?);
-        Ok(Teller {
-            device,
+impl Started {
+    /// Starts the process (`program` is this one). To be called before the mount is made, which may lie over the program.
+    pub(super) fn new(program: &Path) -> io::Result<Started> {
+        Ok(Started {
             program: program.to_owned(),
-            running,
+            running: Running::start(program)?,
         })
     }
 
+    /// From now on it tells the kernel of the mount that `device` belongs to.
+    pub(super) fn attach(self, device: impl AsFd) -> io::Result<Teller> {
+        let device = sys::clone_fuse_device(device)?;
+        self.running.attach(&device)?;
+        Ok(Teller {
+            program: self.program,
+            device,
+            running: Some(self.running),
+        })
+    }
+}
+
+impl Teller {
     /// Tells the kernel, and returns once it has heard. After an error some of it may not have been told, and the next call
     /// starts a new process.
     pub(super) fn tell(&mut self, news: &[News]) -> io::Result<()> {
         let message: Vec<u8> = news.iter().flat_map(notice::encode).collect();
         let running = match self.running.take() {
             Some(running) => running,
-            None => Running::start(&self.device, &self.program)?,
+            None => {
+                let running = Running::start(&self.program)?;
+                running.attach(&self.device)?;
+                running
+            }
         };
         running.tell(&message)?;
         self.running = Some(running);
@@ -61,13 +81,15 @@ impl Teller {
 }
 
 impl Running {
-    fn start(device: &File, program: &Path) -> io::Result<Running> {
-        let device = sys::clone_fuse_device(device)?;
+    fn start(program: &Path) -> io::Result<Running> {
         let (channel, theirs) = Channel::pair()?;
         let args = ["teller".into(), std::process::id().to_string().into()];
         let process = Process::start(program, &args, &[], theirs, None)?;
-        channel.send(&[], &[&device])?;
         Ok(Running { channel, process })
+    }
+
+    fn attach(&self, device: &File) -> io::Result<()> {
+        self.channel.send(&[], &[&sys::clone_fuse_device(device)?])
     }
 
     fn tell(&self, message: &[u8]) -> io::Result<()> {
