@@ -11,6 +11,7 @@ mod engine;
 mod gate;
 mod image;
 mod launch;
+mod leftover;
 mod log;
 mod look;
 mod options;

@@ -13,7 +13,9 @@ use super::look::{self, Found};
 use super::options::{self, Options};
 use super::place::{self, Place};
 use super::running::Running;
-use super::{agent, config, deciding, dispatch, log, probing, pushing, redirect, workers};
+use super::{
+    agent, config, deciding, dispatch, leftover, log, probing, pushing, redirect, workers,
+};
 use crate::control;
 use crate::fetch::Fetch;
 use crate::fuse::{self, MountOptions};
@@ -31,8 +33,6 @@ const LOWER: &str = "lower";
 const LOCK_PATIENCE: Duration = Duration::from_secs(6);
 /// The root's names are waited for so long at the first mount.
 const ROOT_PATIENCE: Duration = Duration::from_secs(5);
-/// Longest that a mount is given to die after its daemon.
-const DEATH: Duration = Duration::from_millis(500);
 /// The first merge after a start is waited for so long, so that a quick one is over when the command returns. The mount
 /// answers meanwhile, so a long one goes on behind it.
 const MERGE_PATIENCE: Duration = Duration::from_millis(500);
@@ -111,10 +111,10 @@ pub(super) fn failed(what: &str, why: impl std::fmt::Display) -> StartError {
 /// Finds the three places and refuses those that cannot be. A dead mount in the way is taken off first.
 fn find_place(mounting: &Mounting) -> Result<Place, StartError> {
     let looking = |error| failed("the paths could not be looked at", error);
-    take_off_dead(&mounting.mountpoint)?;
+    leftover::take_off_dead(&mounting.mountpoint)?;
     let first = look::look_at(&[&mounting.mountpoint, &mounting.lower]).map_err(looking)?;
     let (mount, lower) = (&first[0], &first[1]);
-    not_mounted_yet(&mount.path)?;
+    leftover::not_mounted_yet(&mount.path)?;
     let state = match &mounting.state {
         Some(dir) => dir.clone(),
         None => place::default_state(&lower.path).map_err(StartError::Usage)?,
@@ -125,42 +125,6 @@ fn find_place(mounting: &Mounting) -> Result<Place, StartError> {
         Found::Silent => StartError::Unreachable(why),
         _ => StartError::Usage(why),
     })
-}
-
-/// A mount whose daemon was killed a moment ago may not be dead yet: its teller ends a little later.
-fn take_off_dead(point: &Path) -> Result<(), StartError> {
-    let looking = |error| failed("the mount point could not be looked at", error);
-    let until = Instant::now() + DEATH;
-    loop {
-        let looked = look::look_at(&[point]).map_err(looking)?.remove(0);
-        if looked.found == Found::Dead {
-            tracing::info!(mount = %looked.path.display(), "a dead mount is taken off");
-            return sys::unmount(&looked.path, true).map_err(|error| {
-                let what = looked.path.display();
-                failed(
-                    &format!("the dead mount at {what} could not be taken off"),
-                    error,
-                )
-            });
-        }
-        if Instant::now() >= until || not_mounted_yet(&looked.path).is_ok() {
-            return Ok(());
-        }
-        sys::sleep(DEATH / 10);
-    }
-}
-
-fn not_mounted_yet(point: &Path) -> Result<(), StartError> {
-    let mounts = sys::mounts().map_err(|error| failed("the mount table", error))?;
-    let top = mounts.iter().rev().find(|mount| mount.point == point);
-    match top {
-        Some(mount) if mount.fs_type == sys::FS_TYPE => Err(StartError::Usage(format!(
-            "{0} is mounted already, from {1}\n  next: driftfs -m {0} st, or driftfs umount {0}",
-            point.display(),
-            mount.source.to_string_lossy()
-        ))),
-        _ => Ok(()),
-    }
 }
 
 fn lock(state: &Path) -> Result<StateLock, StartError> {

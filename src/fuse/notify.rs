@@ -31,7 +31,8 @@ pub(super) fn run(
     while !stop.load(Ordering::Acquire) {
         let mut news = overlay.take_news(WAIT);
         if !again.is_empty() && told_at.elapsed() >= AGAIN {
-            tell_all(&mut teller, &std::mem::take(&mut again), stop);
+            let once_more: Vec<News> = again.drain(..).map(|news| listings.widen(news)).collect();
+            tell_all(&mut teller, &once_more, stop);
         }
         news = news.into_iter().map(|news| listings.widen(news)).collect();
         tell_all(&mut teller, &listings.due(overlay), stop);
