@@ -71,31 +71,35 @@ impl Listings {
 
     /// News of listings whose time is over.
     pub(super) fn due(&self, overlay: &Overlay) -> Vec<News> {
-        self.due_at(Instant::now(), |dir| {
-            overlay.keeps_listing(dir).then(|| overlay.fresh_for(dir))
-        })
+        self.due_at(Instant::now(), |dir| overlay.listing_goes_on(dir))
     }
 
     /// The same; `goes_on` tells of those in which nothing happened unheard for how long they go on counting.
     fn due_at(&self, now: Instant, goes_on: impl Fn(Ino) -> Option<Duration>) -> Vec<News> {
-        let mut over = Vec::new();
-        lock(&self.given).retain(|dir, given| {
-            if given.until > now {
-                return true;
-            }
-            if let Some(time) = goes_on(*dir).filter(|_| !given.dropped) {
-                given.until = now + time;
-                return true;
-            }
-            over.push(News::Node(*dir));
-            let first = !given.dropped;
-            *given = Given {
-                until: now + AGAIN,
-                dropped: true,
+        let over = |given: &Given| given.until <= now;
+        let due = |(dir, given): (&Ino, &Given)| over(given).then_some((*dir, given.dropped));
+        let due: Vec<(Ino, bool)> = lock(&self.given).iter().filter_map(due).collect();
+        let mut news = Vec::new();
+        for (dir, dropped) in due {
+            // Rows may have to be read for this: not while requests wait for the lock.
+            let time = goes_on(dir).filter(|_| !dropped);
+            let mut given = lock(&self.given);
+            // Given anew meanwhile, its time has begun anew.
+            let Some(one) = given.get_mut(&dir).filter(|one| over(one)) else {
+                continue;
             };
-            first
-        });
-        over
+            if let Some(time) = time {
+                one.until = now + time;
+                continue;
+            }
+            news.push(News::Node(dir));
+            if dropped {
+                given.remove(&dir);
+            } else {
+                (one.until, one.dropped) = (now + AGAIN, true);
+            }
+        }
+        news
     }
 
     /// News of the attributes of such a directory become news of all of it.

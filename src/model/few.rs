@@ -120,12 +120,6 @@ impl<T: Ord> From<BTreeSet<T>> for Few<T> {
     }
 }
 
-impl<T: Ord, const N: usize> From<[T; N]> for Few<T> {
-    fn from(elements: [T; N]) -> Few<T> {
-        elements.into_iter().collect()
-    }
-}
-
 impl<T: Ord> Extend<T> for Few<T> {
     fn extend<I: IntoIterator<Item = T>>(&mut self, elements: I) {
         for element in elements {

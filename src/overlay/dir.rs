@@ -23,7 +23,7 @@ impl Overlay {
     /// Makes sure that the names of a directory are here and fresh.
     pub fn begin_listing(&self, call: &Call, dir: Ino) -> Result<()> {
         if is_shown(dir) {
-            return self.begin_listing_shown(dir);
+            return self.begin_listing_shown(dir).map(drop);
         }
         let seen = self.tree.stat(dir)?;
         if seen.node.attrs.kind != Kind::Dir {

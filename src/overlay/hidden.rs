@@ -1,8 +1,9 @@
 //! What `.drift` shows: the versions of a directory, read-only, and the list of conflicts.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::handles::Body;
+use super::told::lock;
 use super::{Call, DirItem, Opened, Overlay, OverlayError, Result, Stat};
 use crate::model::{Attrs, Bytes, Ino, Kind, Name, Xattrs};
 use crate::tree::TreeError;
@@ -32,10 +33,6 @@ const NOT_KEPT: &str = "this version is known, but its contents are not kept her
 /// True for a node that `.drift` shows.
 pub(super) fn is_shown(ino: Ino) -> bool {
     ino.0 >= Ino::VIEWS
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Overlay {
@@ -143,22 +140,20 @@ impl Overlay {
     }
 
     /// Lists a shown directory as it is now. The listing holds still until somebody begins to list the directory again.
-    pub(super) fn begin_listing_shown(&self, ino: Ino) -> Result<()> {
-        let items = Arc::new(self.list_shown(ino)?);
+    pub(super) fn begin_listing_shown(&self, ino: Ino) -> Result<Arc<Listing>> {
+        let listing = Arc::new(self.list_shown(ino)?);
         let mut listed = lock(&self.listed);
         if listed.len() >= LISTED {
             listed.clear();
         }
-        listed.insert(ino, items);
-        Ok(())
+        listed.insert(ino, Arc::clone(&listing));
+        Ok(listing)
     }
 
     /// The listing of a shown directory that somebody began.
     pub(super) fn listing_shown(&self, ino: Ino) -> Result<Arc<Listing>> {
-        if let Some(listing) = lock(&self.listed).get(&ino) {
-            return Ok(Arc::clone(listing));
-        }
-        Ok(Arc::new(self.list_shown(ino)?))
+        let known = lock(&self.listed).get(&ino).map(Arc::clone);
+        known.map_or_else(|| self.begin_listing_shown(ino), Ok)
     }
 
     fn list_shown(&self, ino: Ino) -> Result<Listing> {

@@ -172,6 +172,7 @@ impl Overlay {
 
     /// How long an answer about `dir`, its names and what they name counts: before the server is looked at again, and
     /// before the kernel asks again.
+    ///
     /// In a directory that was made here somebody else changes something only by making one of that name too: it counts as
     /// long as the nearest one around it that the server has.
     pub fn fresh_for(&self, dir: Ino) -> Duration {

@@ -78,7 +78,7 @@ pub enum News {
     Name(Ino, Name),
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -208,9 +208,11 @@ impl Overlay {
         }
     }
 
-    /// True when listings of `dir` may be kept by the kernel for long: it hears of every change in them.
-    pub fn keeps_listing(&self, dir: Ino) -> bool {
-        !is_shown(dir) && self.fresh_for(dir) >= LONG
+    /// How long the kernel may go on keeping a listing of `dir` whose time is over: it hears of every change in it. `None`: not
+    /// without asking.
+    pub fn listing_goes_on(&self, dir: Ino) -> Option<Duration> {
+        let time = self.fresh_for(dir);
+        (!is_shown(dir) && time >= LONG).then_some(time)
     }
 
     /// The server may be asked again: whatever the kernel was told before is to be asked anew.

@@ -11,7 +11,7 @@ use super::width::each;
 use super::world::carried;
 use crate::lower::{Attempt, New, SetAttrs};
 use crate::meta::Node;
-use crate::model::{Ino, Kind, ObjectId, Observed, RelPath, Sameness, Xattrs};
+use crate::model::{Few, Ino, Kind, ObjectId, Observed, RelPath, Sameness, Xattrs};
 
 /// What a step changes in the world once it was carried out, told the base object and what is there now.
 type After<'s> = Box<
@@ -154,7 +154,7 @@ impl Job<'_> {
             let standing = job.world.get_mut(key);
             standing.bid = bid;
             standing.rev = rev;
-            standing.server = [place.clone()].into();
+            standing.server = Few::One(place.clone());
             job.there(key, seen);
             job.filled.insert(place.parent);
             job.touched.extend([ino, parent]);

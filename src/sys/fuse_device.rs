@@ -1,4 +1,4 @@
-//! A further handle of a FUSE mount's device.
+//! `/dev/fuse`, and further handles of a mount's.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -9,12 +9,18 @@ nix::ioctl_read! {
     clone_device, 229, 0, u32
 }
 
+fn open() -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).open("/dev/fuse")
+}
+
+/// Opens the device once, to see whether that works.
+pub fn fuse_device() -> io::Result<()> {
+    open().map(drop)
+}
+
 /// A handle of the same mount with requests of its own: those read by another are refused when that one is closed.
 pub fn clone_fuse_device(device: impl AsFd) -> io::Result<File> {
-    let new = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open("/dev/fuse")?;
+    let new = open()?;
     let mut number = device.as_fd().as_raw_fd() as u32;
     // SAFETY: the ioctl reads one u32, which lives until it returns.
     unsafe { clone_device(new.as_raw_fd(), &mut number) }?;

@@ -12,12 +12,6 @@ pub fn kernel_release() -> String {
         .unwrap_or_else(|_| "unknown".to_owned())
 }
 
-/// Opens `/dev/fuse` once, to see whether that works.
-pub fn fuse_device() -> std::io::Result<()> {
-    let opened = OpenOptions::new().read(true).write(true).open("/dev/fuse");
-    opened.map(drop)
-}
-
 /// True when this process has CAP_SYS_ADMIN (which passthrough needs).
 pub fn has_sys_admin() -> bool {
     const CAP_SYS_ADMIN: u32 = 21;

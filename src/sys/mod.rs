@@ -52,11 +52,9 @@ pub use file::{
     FileStat, chmod, create_at, link_at, list_at, make_dir_at, open_at, open_dir, rename_at,
     stat_at, stat_of, sync, unlink_at,
 };
-pub use fuse_device::clone_fuse_device;
+pub use fuse_device::{clone_fuse_device, fuse_device};
 pub use hash::{hash_bytes, hash_file};
-pub use host::{
-    can_reflink, fuse_device, has_sys_admin, is_root, kernel_release, processors, program_on_path,
-};
+pub use host::{can_reflink, has_sys_admin, is_root, kernel_release, processors, program_on_path};
 pub use image::{image_size, loops_of, make_image, mount_image};
 pub use lease::read_lease;
 pub use memory::memory_file;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use driftfs::lower::{
@@ -20,6 +20,8 @@ pub struct Below {
     pub root: PathBuf,
     /// Answers come only while it is true.
     pub answers: AtomicBool,
+    /// Listings asked for beneath the root.
+    pub lists: AtomicUsize,
 }
 
 impl Below {
@@ -110,6 +112,9 @@ impl Lower for Below {
     }
     fn list(&self, dir: &RelPath, _xattrs: bool) -> Answer<Listing> {
         self.wait();
+        if *dir != RelPath::root() {
+            self.lists.fetch_add(1, Ordering::SeqCst);
+        }
         let seen = self.observe(dir)?;
         let mut entries = Vec::new();
         for entry in std::fs::read_dir(self.at(dir))

@@ -8,7 +8,7 @@ mod support;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use below::Below;
@@ -47,6 +47,7 @@ impl Door {
         let below = Arc::new(Below {
             root: lower,
             answers: AtomicBool::new(true),
+            lists: AtomicUsize::new(0),
         });
         let meta = Arc::new(Meta::open(&state).expect("a database"));
         let objects = Arc::new(Objects::open(&state).expect("a store"));
@@ -236,6 +237,11 @@ fn a_listing_counts_for_a_time_where_nobody_tells_of_changes() {
     support::wait_for("a new name", || shown() == "a\nb\n");
     below("touch d/c; touch -d '2020-01-01' d");
     support::wait_for("another one", || shown() == "a\nb\nc\n");
+    // Nothing changes, and still the server is looked at again once the listing has served its time.
+    let asked = door.below.lists.load(Ordering::SeqCst);
+    support::wait_for("another look at it", || {
+        shown() == "a\nb\nc\n" && door.below.lists.load(Ordering::SeqCst) > asked + 1
+    });
     // Offline nobody can change it: it is listed without a question, and what we do is seen.
     door.offline();
     let ran = door.run("ls d; touch d/d; ls d; rm d/b; ls d").out;
